@@ -38,7 +38,7 @@ func (r heldRoot) Tree(context.Context, int64, int) (*tree.Tree, func() error, e
 	return r.tree, func() error { return nil }, nil
 }
 
-// files makes a root file system of files by path.
+// files makes a root file system from file contents by path.
 func files(t *testing.T, content map[string]string) heldRoot {
 	t.Helper()
 	b := tree.NewBuilder(1700000000)
@@ -63,7 +63,7 @@ func busybox() string {
 	return string(b)
 }
 
-// rootfs is a tar archive as Yocto leaves it.
+// rootfs is a tar archive like those that Yocto makes.
 func rootfs(t *testing.T, zipped bool) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -97,7 +97,7 @@ func rootfs(t *testing.T, zipped bool) string {
 	return b.String()
 }
 
-// stub is a PE file with room for sections, as small as one can be.
+// stub is a PE file with room for sections, as small as possible.
 func stub() string {
 	const headers, raw = 0x400, 0x200
 	b := make([]byte, headers+raw)
@@ -143,7 +143,7 @@ func composedNoting(t *testing.T, text string, roots map[string]RootFS) (*DiskIm
 	t.Helper()
 	var notes []string
 	d := decltest.Parse(t, text)
-	d.Disks[0].Stage = "s" // a disk that names none is the caller's
+	d.Disks[0].Stage = "s" // a disk without a stage uses the caller's
 	epoch := int64(1700000000)
 	e := &Composer{Epoch: &epoch, Jobs: 2, CacheDir: t.TempDir(), Now: time.Now, Events: func(ev progress.Event) {
 		if ev.Kind == progress.Note {
@@ -165,7 +165,7 @@ func composedNoting(t *testing.T, text string, roots map[string]RootFS) (*DiskIm
 	return images[0], notes, nil
 }
 
-// part is a partition's bytes.
+// part is the content of a partition.
 func part(img *DiskImage, i int) (*io.SectionReader, disk.Placed) {
 	p := img.Layout.Partitions[i]
 	return io.NewSectionReader(img.Layout.Image, p.Start, p.Size), p
@@ -203,8 +203,8 @@ func contents(t *testing.T, tr *tree.Tree) map[string]string {
 	return out
 }
 
-// TestBootParts puts everything on a boot partition that a declaration can ask
-// for, with the root hash of a verified root in it.
+// TestBootParts puts everything that a declaration can ask for on a boot partition,
+// including the root hash of a verified root.
 func TestBootParts(t *testing.T) {
 	for _, fs := range []string{"squashfs", "erofs"} {
 		t.Run(fs, func(t *testing.T) { testBootParts(t, fs) })
@@ -262,8 +262,8 @@ func checkUKI(t *testing.T, text, hash string) {
 	}
 }
 
-// TestArchives makes file systems of tar archives in a stage, and a partition
-// of a file.
+// TestArchives makes file systems from tar archives in a stage, and a partition
+// from a file.
 func TestArchives(t *testing.T) {
 	img, err := composed(t, `<disk id="d" table="mbr">
 		<partition name="a" fs="ext4" size="fit" path="/deploy/rootfs-*.tar.gz" profile="compat"/>
@@ -296,18 +296,19 @@ func TestArchives(t *testing.T) {
 	}
 }
 
-// TestComposeFindings has what a declaration asks for and its stages do not have.
+// TestComposeFindings has declarations that ask for things that their stages do not
+// have.
 func TestComposeFindings(t *testing.T) {
 	for want, text := range map[string]string{
-		`no partition with fs="verity" is of "rot"`: `<partition fs="fat32" size="64M"><file to="/x">{roothash:rot}</file></partition>`,
-		"no u-boot-sunxi-with-spl.bin":              `<blob from="/stub.efi" at="8K" check="sunxi-spl"/><partition size="1M"/>`,
-		"/deploy/rootfs* matches 2 files":           `<partition fs="ext4" size="fit" path="/deploy/rootfs*"/>`,
-		"/etc/hostname: ":                           `<partition fs="ext4" size="fit" path="/etc/hostname"/>`,
-		"/etc is not a file, or is empty":           `<partition size="fit" from="/etc"/>`,
-		"file does not exist":                       `<partition size="fit" from="/none"/>`,
-		`no module "zzz"`:                           `<partition fs="fat32" size="64M"><initrd to="/i" modules="zzz"/></partition>`,
-		"/boot/vmlinuz-2":                           `<partition fs="fat32" size="64M"><uki stub="/stub.efi" kernel="/boot/vmlinuz-2"/></partition>`,
-		"not an EFI stub":                           `<partition fs="fat32" size="64M"><uki stub="/etc/hostname" kernel="/boot/vmlinuz-1"/></partition>`,
+		`no partition with fs="verity" verifies "rot"`: `<partition fs="fat32" size="64M"><file to="/x">{roothash:rot}</file></partition>`,
+		"no u-boot-sunxi-with-spl.bin":                 `<blob from="/stub.efi" at="8K" check="sunxi-spl"/><partition size="1M"/>`,
+		"/deploy/rootfs* matches 2 files":              `<partition fs="ext4" size="fit" path="/deploy/rootfs*"/>`,
+		"/etc/hostname: ":                              `<partition fs="ext4" size="fit" path="/etc/hostname"/>`,
+		"/etc is not a file, or is empty":              `<partition size="fit" from="/etc"/>`,
+		"file does not exist":                          `<partition size="fit" from="/none"/>`,
+		`no module "zzz"`:                              `<partition fs="fat32" size="64M"><initrd to="/i" modules="zzz"/></partition>`,
+		"/boot/vmlinuz-2":                              `<partition fs="fat32" size="64M"><uki stub="/stub.efi" kernel="/boot/vmlinuz-2"/></partition>`,
+		"not an EFI stub":                              `<partition fs="fat32" size="64M"><uki stub="/etc/hostname" kernel="/boot/vmlinuz-1"/></partition>`,
 	} {
 		_, err := composed(t, `<disk id="d" table="gpt" size="100M">`+text+`</disk>`, map[string]RootFS{"s": system(t)})
 		var d *finding.ListError
@@ -317,8 +318,8 @@ func TestComposeFindings(t *testing.T) {
 	}
 }
 
-// TestForeignReaders has others read what TestArchives and TestBootParts read
-// with our own readers.
+// TestForeignReaders has other programs read the disks of TestArchives and
+// TestBootParts, which our own readers have read.
 func TestForeignReaders(t *testing.T) {
 	unsquashfs := tooltest.Find(t, "unsquashfs")
 	img, err := composed(t, `<disk id="d" table="gpt"><partition fs="squashfs" size="fit" path="/etc" compression="gzip"><file to="/added" mode="0755">x</file></partition></disk>`,

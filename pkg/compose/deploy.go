@@ -15,8 +15,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
-// identityTree is what a disk's identifiers derive from: its root file system, where
-// that is deployed in a stage, whatever else the stage has, or else the stage.
+// identityTree is the tree from which a disk's identifiers are derived: its root
+// file system if that is deployed in a stage, whatever else the stage contains;
+// otherwise the stage.
 func (c *composer) identityTree(ctx context.Context) (*tree.Tree, error) {
 	for _, p := range c.disk.Partitions {
 		if _, ok := decl.DeployKind(p.Path); ok {
@@ -30,7 +31,8 @@ func (c *composer) identityTree(ctx context.Context) (*tree.Tree, error) {
 	return c.root(ctx, c.disk.Stage)
 }
 
-// identified are the PARTUUIDs of the disk's partitions, before any has content.
+// identified are the PARTUUIDs of the disk's partitions. They are known before the
+// partitions have content.
 func (c *composer) identified(spec disk.Spec) (map[string]string, error) {
 	if c.disk.BIOS != nil {
 		spec.BIOS = &disk.BIOS{}
@@ -45,7 +47,7 @@ func (c *composer) identified(spec disk.Spec) (map[string]string, error) {
 	return ids, nil
 }
 
-// fill puts root hashes and PARTUUIDs in their places.
+// fill replaces references to root hashes and PARTUUIDs by their values.
 func (c *composer) fill(s string, roots map[string]string) (string, error) {
 	s, err := fillRoots(s, roots)
 	s = decl.PartUUID().ReplaceAllStringFunc(s, func(m string) string {
@@ -59,7 +61,7 @@ func (c *composer) fill(s string, roots map[string]string) (string, error) {
 	return s, err
 }
 
-// deployed is what bitbake has deployed in a stage.
+// deployed returns what bitbake has deployed in a stage.
 func (c *composer) deployed(ctx context.Context, stage string) (*yocto.Deployed, error) {
 	if d, ok := c.deploys[stage]; ok {
 		return d, nil
@@ -114,7 +116,7 @@ func (c *composer) deployedFiles(ctx context.Context, stage string, kind yocto.K
 		if none == nil {
 			return []found{f}, nil
 		}
-		if !yocto.IsMissing(none) { // a root that cannot be read may have one
+		if !yocto.IsMissing(none) { // a root file system that cannot be read may have a kernel
 			return nil, none
 		}
 	}
@@ -140,8 +142,8 @@ func (c *composer) deployedFiles(ctx context.Context, stage string, kind yocto.K
 	return out, nil
 }
 
-// rootKernel is the kernel in the root file system that is deployed. If there is
-// none, or no root file system, yocto.IsMissing tells.
+// rootKernel is the kernel in the deployed root file system. If there is no kernel,
+// or no root file system, yocto.IsMissing recognises the error.
 func (c *composer) rootKernel(ctx context.Context, stage string) (found, error) {
 	root, err := c.deployedRoot(ctx, stage, yocto.RootFS)
 	if err != nil {
@@ -169,7 +171,7 @@ func (c *composer) deployedFile(ctx context.Context, stage string, kind yocto.Ki
 	return all[0].File, all[0].entry, nil
 }
 
-// content is what an archive or image in a stage holds; each is read once.
+// content is the tree in an archive or image of a stage; each is read once.
 func (c *composer) content(ctx context.Context, stage string, e *tree.Entry) (*tree.Tree, error) {
 	key := stage + "\x00" + e.Path
 	if t, ok := c.contents[key]; ok {
@@ -185,7 +187,7 @@ func (c *composer) content(ctx context.Context, stage string, e *tree.Entry) (*t
 	return t, err
 }
 
-// deployedRoot is the root file system that is deployed, as the disk has it.
+// deployedRoot is the deployed root file system, as it goes on the disk.
 func (c *composer) deployedRoot(ctx context.Context, stage string, kind yocto.Kind) (*tree.Tree, error) {
 	f, e, err := c.deployedFile(ctx, stage, kind)
 	if err != nil {
@@ -212,7 +214,7 @@ func (c *composer) deployedRoot(ctx context.Context, stage string, kind yocto.Ki
 	return c.generalized(ownedByRoot(t, e)), nil
 }
 
-// ownedByRoot makes root's what belongs to the owner of the directory itself.
+// ownedByRoot gives the files of the directory's own owner to root.
 func ownedByRoot(t *tree.Tree, dir *tree.Entry) *tree.Tree {
 	out := &tree.Tree{Entries: slices.Clone(t.Entries)}
 	for i := range out.Entries {
@@ -227,8 +229,8 @@ func ownedByRoot(t *tree.Tree, dir *tree.Entry) *tree.Tree {
 	return out
 }
 
-// copyDeployed copies what is deployed of a kind: to the path To, or into it
-// under the name that it has without dates when that ends in a slash.
+// copyDeployed copies the deployed files of a kind: to the path To or, if that ends
+// in a slash, into it under their names without dates.
 func (c *composer) copyDeployed(ctx context.Context, b *tree.Builder, stage string, kind yocto.Kind, it *decl.CopyItem) error {
 	into := strings.HasSuffix(it.To, "/")
 	all, err := c.deployedFiles(ctx, stage, kind, into)
@@ -250,7 +252,8 @@ func (c *composer) copyDeployed(ctx context.Context, b *tree.Builder, stage stri
 	return nil
 }
 
-// lookup is what a path, pattern or deploy:KIND leads to in a stage.
+// lookup returns the paths to which a path, pattern or deploy:KIND leads in a
+// stage.
 func (c *composer) lookup(ctx context.Context, stage, name string) (*tree.Entry, error) {
 	if kind, ok := decl.DeployKind(name); ok {
 		_, e, err := c.deployedFile(ctx, stage, yocto.Kind(kind))

@@ -21,7 +21,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
-// packed is a tar archive in gzip with files of uid 7.
+// packed is a gzipped tar archive with files of uid 7.
 func packed(t *testing.T, content map[string]string) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -44,10 +44,10 @@ func packed(t *testing.T, content map[string]string) string {
 
 const images = "REDO/build/tmp/deploy/images/"
 
-// workTop is where bitbake works.
+// workTop is the directory in which bitbake works.
 const workTop = "REDO/build/tmp" + "/work"
 
-// deployedStage has what bitbake deploys for a machine, beside more.
+// deployedStage has files that bitbake deploys for a machine, and others.
 func deployedStage(t *testing.T, more map[string]string) heldRoot {
 	t.Helper()
 	root := map[string]string{"etc/hostname": "caros\n", "bin/su": "su", "usr/lib/os-release": "ID=yocto\n"}
@@ -71,7 +71,7 @@ const deployDisk = `<disk id="d" table="gpt" size="256M">
 	<partition name="root" fs="ext4" size="rest" path="deploy:rootfs"/>
 </disk>`
 
-// TestDeployed makes a disk of what is deployed, with a kernel that needs no
+// TestDeployed makes a disk from deployed files, with a kernel that needs no
 // initrd.
 func TestDeployed(t *testing.T) {
 	img, err := composed(t, deployDisk, map[string]RootFS{"s": deployedStage(t, nil)})
@@ -99,14 +99,15 @@ func TestDeployed(t *testing.T) {
 	if err != nil || e.UID != 7 || e.GID != 8 || e.Mode != tree.Regular|0o4755 {
 		t.Errorf("/bin/su: %+v, %v", e, err)
 	}
-	// What else the stage has does not matter.
+	// The other files of the stage do not matter.
 	again, err := composed(t, deployDisk, map[string]RootFS{"s": deployedStage(t, map[string]string{workTop + "/x": "x"})})
 	if err != nil || again.Layout.GUID != img.Layout.GUID {
 		t.Errorf("another file in the stage: another disk, %v", err)
 	}
 }
 
-// TestDeployedGRUB has the menu of the image's own GRUB where that looks for it.
+// TestDeployedGRUB has the menu in the place where the image's own GRUB looks for
+// it.
 func TestDeployedGRUB(t *testing.T) {
 	text := strings.Replace(deployDisk, "deploy:systemd-boot", "deploy:grub-efi", 1)
 	img, err := composed(t, text, map[string]RootFS{"s": deployedStage(t, map[string]string{images + "vmware/grub-efi-bootx64.efi": "GRUB"})})
@@ -132,8 +133,8 @@ func TestDeployedOnMBR(t *testing.T) {
 	}
 }
 
-// TestDeployedModules has a kernel with its drivers as modules: in the archive,
-// where depmod has not run, or in the root file system.
+// TestDeployedModules has a kernel whose drivers are modules: in the archive, where
+// depmod has not run, or in the root file system.
 func TestDeployedModules(t *testing.T) {
 	busyboxes := files(t, map[string]string{"usr/lib/b/amd64": busybox()})
 	text := strings.Replace(deployDisk, `optional="yes" to="/initrd.img"`, `optional="yes" to="/initrd.img" busybox="/usr/lib/b/*" busybox-stage="tools"`, 1) + `<buildstage id="tools"><action>FROM x</action></buildstage>`
@@ -209,7 +210,7 @@ func TestNotesWhatIsTaken(t *testing.T) {
 	}
 }
 
-// TestTakenTrees names only those device trees that the disk has.
+// TestTakenTrees names only the device trees that the disk has.
 func TestTakenTrees(t *testing.T) {
 	more := map[string]string{images + "vmware/a.dtb": "a", images + "vmware/vmware.dtb": "own", images + "vmware/b.dtb": "b"}
 	text := strings.Replace(deployDisk, `<copy from="deploy:dtb" optional="yes" to="/dtb/"/>`, `<copy from="deploy:dtb" to="/dtb"/>`, 1)
@@ -252,7 +253,7 @@ func TestRootKernel(t *testing.T) {
 	}
 }
 
-// TestWorkDirectory makes root's what belonged to the user that ran bitbake.
+// TestWorkDirectory gives root the files of the user who ran bitbake.
 func TestWorkDirectory(t *testing.T) {
 	stage := deployedStage(t, map[string]string{images + "other/bzImage": "x"})
 	var kept []tree.Entry

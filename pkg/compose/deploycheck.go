@@ -15,13 +15,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
-// deployUse is a place of a disk that has to have something of what is deployed.
+// deployUse is a place in a disk's declaration that needs a deployed file.
 type deployUse struct {
 	stage, value string
 	at           finding.Span
 }
 
-// deployUses are the places that cannot do without, in the order of the disk.
+// deployUses are the places that need deployed files, in the order of the
+// declaration.
 func (c *composer) deployUses() []deployUse {
 	var all []deployUse
 	add := func(stage, value string, at finding.Span) {
@@ -50,8 +51,8 @@ func (c *composer) deployUses() []deployUse {
 	return all
 }
 
-// mayLack reports whether an item can do without what it takes: an initrd without
-// modules that are deployed has those of the root file system.
+// mayLack reports whether an item can do without its deployed file. An initrd
+// without a deployed archive of modules uses those of the root file system.
 func mayLack(it decl.Item) bool {
 	switch it := it.(type) {
 	case *decl.CopyItem:
@@ -62,11 +63,11 @@ func mayLack(it decl.Item) bool {
 	return false
 }
 
-// checkDeployed reports all kinds that are not deployed at once, each where the
-// disk needs it: only bitbake deploys them.
+// checkDeployed reports all kinds of files that are not deployed at once, each at
+// the place that needs it: only bitbake deploys them.
 func (c *composer) checkDeployed(ctx context.Context) error {
 	var missing finding.Findings
-	taken := slices.Clone(c.taken) // nothing is taken by being looked for
+	taken := slices.Clone(c.taken) // a file that is only looked for is not taken
 	defer func() { c.taken = taken }()
 	seen := map[[2]string]bool{}
 	for _, u := range c.deployUses() {
@@ -78,7 +79,7 @@ func (c *composer) checkDeployed(ctx context.Context) error {
 		kind, _ := decl.DeployKind(u.value)
 		_, err := c.deployedFiles(ctx, u.stage, yocto.Kind(kind), true)
 		if !yocto.IsMissing(err) {
-			continue // what else is wrong is found when the file is read
+			continue // other errors are found when the file is read
 		}
 		var one *finding.ListError
 		if errors.As(mistake(u.at, err), &one) {
@@ -91,14 +92,14 @@ func (c *composer) checkDeployed(ctx context.Context) error {
 	return nil
 }
 
-// takenFile is a deployed file that the disk has been made of.
+// takenFile is a deployed file that the disk is made from.
 type takenFile struct {
 	stage string
 	kind  yocto.Kind
 	name  string
 }
 
-// take notes what the disk is made of.
+// take notes a deployed file that the disk is made from.
 func (c *composer) take(stage string, kind yocto.Kind, f yocto.File) {
 	t := takenFile{stage, kind, path.Base(f.Path)}
 	if !slices.Contains(c.taken, t) {
@@ -106,7 +107,7 @@ func (c *composer) take(stage string, kind yocto.Kind, f yocto.File) {
 	}
 }
 
-// noteDeployed says which of the deployed files the disk is made of.
+// noteDeployed says which of the deployed files the disk is made from.
 func (c *composer) noteDeployed() {
 	stages := []string{}
 	for _, t := range c.taken {

@@ -16,8 +16,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
-// modules is the tree that an initrd's modules are taken from: the stage, or
-// what its from says. It sets the kernel's version and the spare busybox.
+// modules is the tree from which an initrd's modules are taken: the stage, or what
+// the element's from names. It sets the kernel's version and the spare busybox.
 func (c *composer) modules(ctx context.Context, stage string, it *decl.InitrdItem, o *initrd.Options) (*tree.Tree, error) {
 	if it.BusyboxStage != "" || it.Busybox != "" {
 		t, err := c.trees.get(ctx, cmp.Or(it.BusyboxStage, stage))
@@ -58,8 +58,8 @@ func (c *composer) below(ctx context.Context, stage string, t *tree.Tree, e *tre
 }
 
 // deployedModules is the tree of the deployed archive of modules, or of the root
-// file system if there is no such archive. The kernel that is deployed says which
-// of them are its own.
+// file system if there is no such archive. The deployed kernel tells which of the
+// modules are its own.
 func (c *composer) deployedModules(ctx context.Context, stage string, kind yocto.Kind, o *initrd.Options) (*tree.Tree, error) {
 	if _, e, err := c.deployedFile(ctx, stage, yocto.Kernel); err == nil && o.Kernel == "" && e.Size > 0 {
 		o.Kernel = yocto.KernelVersion(e.Content, e.Size)
@@ -80,8 +80,8 @@ func (c *composer) deployedModules(ctx context.Context, stage string, kind yocto
 	return c.content(ctx, stage, e)
 }
 
-// menuInitrd is the initrd that a boot menu names: "" if that is one of the same
-// partition that is left out.
+// menuInitrd is the initrd that a boot menu names, or "" if it is an item of the
+// same partition that is left out.
 func (c *composer) menuInitrd(ctx context.Context, p *decl.Partition, m decl.Menu) (string, error) {
 	for _, it := range p.Items {
 		ram, ok := it.(*decl.InitrdItem)
@@ -102,8 +102,8 @@ func (c *composer) menuInitrd(ctx context.Context, p *decl.Partition, m decl.Men
 // maxRelease bounds an os-release in bytes.
 const maxRelease = 64 << 10
 
-// osRelease is the os-release of the system that a kernel of an element is for,
-// nil if it has none.
+// osRelease is the os-release of the system that an element's kernel is for, or nil
+// if it has none.
 func (c *composer) osRelease(ctx context.Context, stage string, it *decl.UKIItem) ([]byte, error) {
 	const name = "/usr/lib/os-release"
 	if _, ok := decl.DeployKind(it.Kernel); !ok {

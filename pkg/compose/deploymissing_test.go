@@ -13,8 +13,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
-// TestNoModules leaves an initrd out where neither an archive nor the root file
-// system has modules of a kernel whose version is known.
+// TestNoModules leaves an initrd out if neither an archive nor the root file system
+// has modules for a kernel whose version is known.
 func TestNoModules(t *testing.T) {
 	kernel := "\x00Linux version 4.4.3-yocto-standard (oe-user@oe-host)\x00"
 	stage := files(t, map[string]string{
@@ -50,11 +50,11 @@ func TestDeployedMissing(t *testing.T) {
 		{"ext4 vmw_pvscsi?", "ext4 xfs", `kernel 4.4.3 has no module "xfs"`, ""},
 	} {
 		more := map[string]string{}
-		if tt.from == "KERNEL" { // of another version than the modules
+		if tt.from == "KERNEL" { // its version differs from that of the modules
 			more[images+"vmware/bzImage"] = "\x00Linux version 4.1.6-caros (oe-user@oe-host)\x00"
 		}
 		if tt.from == "" {
-			zero := strings.Repeat("0", 8) // a cpio archive (newc) with nothing but its end
+			zero := strings.Repeat("0", 8) // a cpio archive (newc) with nothing but its trailer
 			more[images+"vmware/core-image-caros-vmware.tar.gz"] = "070701" + strings.Repeat(zero, 4) + "00000001" + strings.Repeat(zero, 6) + "0000000B" + zero + "TRAILER!!!\x00\x00\x00\x00"
 		}
 		_, err := composed(t, strings.Replace(deployDisk, tt.from, tt.to, 1), map[string]RootFS{"s": deployedStage(t, more)})
@@ -93,7 +93,7 @@ func TestAllMissing(t *testing.T) {
 }
 
 // TestUnreadRoot: a root file system that cannot be read may have a kernel, so
-// that none is left out.
+// nothing is left out.
 func TestUnreadRoot(t *testing.T) {
 	stage := deployedStage(t, map[string]string{images + "vmware/core-image-caros-vmware.tar.gz": "\x1f\x8b\x08 and no more"})
 	without := map[string]bool{images + "vmware/bzImage": true}

@@ -26,15 +26,15 @@ import (
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
-// Composer makes disk images of declared disks and the root file systems of
+// Composer makes disk images from declared disks and the root file systems of
 // stages. Its fields are set before use and not changed afterwards.
 type Composer struct {
-	CacheDir   string      // for what has to be spooled
+	CacheDir   string      // directory for spooled data
 	Epoch      *int64      // SOURCE_DATE_EPOCH
-	Jobs       int         // pieces of a tree that are read at a time
-	OutputMode os.FileMode // of disks
-	Sums       bool        // digests of disks that are written front to back, which takes a few percent of the time
-	Level      int         // of the compression of disks, 1 to 9; 0 means each format's default
+	Jobs       int         // number of pieces of a tree that are read at a time
+	OutputMode os.FileMode // permissions of disk files
+	Sums       bool        // whether to digest disks that are written front to back, which takes a few percent of the time
+	Level      int         // compression level of disks, 1 to 9; 0 means each format's default
 	Now        func() time.Time
 	Events     func(progress.Event)
 }
@@ -51,15 +51,15 @@ func (c *Composer) event(ev progress.Event) {
 type DiskImage struct {
 	Layout *disk.Layout
 	Seed   []byte
-	VM     *ova.VM           // for formats that say what machine it is for
+	VM     *ova.VM           // for formats that describe the machine
 	Time   int64             // seconds since 1970, for formats that have one
 	Sums   map[string]string // SHA-256, hexadecimal, of files that were written front to back, by absolute path, links resolved
-	id     string            // of the disk
-	// disc reads what a BIOS starts from a disc.
+	id     string            // id of the disk
+	// disc reads the boot program that a BIOS starts from a disc.
 	disc func(ctx context.Context) ([]byte, error)
 }
 
-// sum notes a digest. Disks are written one after the other.
+// sum notes a digest. Disks are written one after another.
 func (img *DiskImage) sum(path, sha256 string) {
 	if img.Sums == nil {
 		img.Sums = map[string]string{}
@@ -70,10 +70,10 @@ func (img *DiskImage) sum(path, sha256 string) {
 	img.Sums[path] = sha256
 }
 
-// Compose composes declared disks from stages that are wherever roots says. Release
-// is called when the images have been written. What the declaration asks for and
-// the stages do not have is a finding.ListError. A stage that several disks are
-// made from is walked, and searched for holes, once.
+// Compose composes declared disks from stages, whose root file systems roots opens.
+// Release is called when the images have been written. If the declaration asks for
+// something that the stages do not have, the error is a finding.ListError. A stage
+// that several disks are made from is walked, and searched for holes, once.
 func (c *Composer) Compose(ctx context.Context, disks []*decl.Disk, roots map[string]RootFS) ([]*DiskImage, func() error, error) {
 	for stage, r := range roots {
 		if image, ok := r.(ImageRoot); ok && image.Note == nil {
@@ -101,13 +101,13 @@ func (c *Composer) Compose(ctx context.Context, disks []*decl.Disk, roots map[st
 	return images, trees.release, nil
 }
 
-// Formats are the names of disk formats.
+// Formats are the names of the disk formats.
 func Formats() []string {
 	return disk.Formats()
 }
 
-// Write writes each image to its outputs, in one pass over it. No file appears
-// before all are complete. Stdout is what disk.StandardOutput means.
+// Write writes each image to its outputs, in one pass over the image. No file
+// appears before all are complete. Stdout is as disk.StandardOutput describes it.
 func (c *Composer) Write(ctx context.Context, images []*DiskImage, outs [][]disk.Output, stdout io.Writer) error {
 	var jobs []disk.Job
 	for i, img := range images {
@@ -146,14 +146,14 @@ func (c *Composer) writeJob(ctx context.Context, img *DiskImage, outs []disk.Out
 	return j, nil
 }
 
-// composer makes a disk.Spec of a declaration.
+// composer makes a disk.Spec from a declaration.
 type composer struct {
 	*Composer
 	trees *stageTrees
 	disk  *decl.Disk
-	mtime int64 // of what has no time
-	// initrds are those composed so far, by their elements' places: a tree may
-	// be made more than once.
+	mtime int64 // time of files that have none
+	// initrds are those composed so far, by the places of their elements: a tree
+	// may be made more than once.
 	initrds map[finding.Span][]byte
 	roots   map[string]*tree.Tree // of stages, as the disk has them
 	// contents are archives that have been read, by stage and path.
@@ -211,8 +211,8 @@ func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 	return img, err
 }
 
-// outside adds what is on the disk outside of its partitions: blobs, and GRUB for
-// a BIOS.
+// outside adds what is on the disk outside its partitions: blobs, and GRUB for a
+// BIOS.
 func (c *composer) outside(ctx context.Context, spec *disk.Spec) error {
 	for _, b := range c.disk.Blobs {
 		data, err := c.file(ctx, b.Stage, b.From)
@@ -241,7 +241,7 @@ func (c *composer) outside(ctx context.Context, spec *disk.Spec) error {
 	return nil
 }
 
-// stage is the stage that something is taken from: its own, else the
+// stage is the stage that an element takes files from: its own, else the
 // partition's, else the disk's.
 func (c *composer) stage(own string, p *decl.Partition) string {
 	for _, s := range []string{own, p.Stage} {
@@ -252,7 +252,7 @@ func (c *composer) stage(own string, p *decl.Partition) string {
 	return c.disk.Stage
 }
 
-// maxBoot bounds what is read into memory of a boot part.
+// maxBoot bounds the part of a boot file that is read into memory.
 const maxBoot = 64 << 20
 
 // file is the content of a file of a stage.
@@ -270,8 +270,7 @@ func (c *composer) file(ctx context.Context, stage, name string) ([]byte, error)
 	return io.ReadAll(io.NewSectionReader(e.Content, 0, e.Size))
 }
 
-// entry is the one file, with content, that a path or pattern in a stage leads
-// to.
+// entry is the one file with content to which a path or pattern in a stage leads.
 func (c *composer) entry(ctx context.Context, stage, name string) (*tree.Entry, error) {
 	e, err := c.lookup(ctx, stage, name)
 	if err != nil {

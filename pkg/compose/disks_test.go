@@ -29,8 +29,8 @@ func (r countedRoot) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tre
 	return r.heldRoot.Tree(ctx, clamp, jobs)
 }
 
-// TestSeveralDisksOfOneStage: the stage is walked once, each disk is what it would be
-// alone, and what has a digest has the right one.
+// TestSeveralDisksOfOneStage: the stage is walked once, each disk is the same as if
+// composed alone, and digests are correct where they are made.
 func TestSeveralDisksOfOneStage(t *testing.T) {
 	d := decltest.Parse(t, `<disk id="a" table="gpt"><partition fs="ext4" size="16M" path="/"/></disk>
 		<disk id="b" table="mbr"><partition fs="ext4" size="24M" path="/" type="0x83"/></disk>`)

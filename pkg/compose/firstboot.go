@@ -14,7 +14,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// startPlaces are the directories of what a system starts at boot.
+// startPlaces are the directories of units and scripts that a system starts at
+// boot.
 var startPlaces = []string{
 	"/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system", "/etc/init.d", "/etc/rc.local",
 	"/usr/share/initramfs-tools/scripts", "/etc/initramfs-tools/scripts",
@@ -23,8 +24,8 @@ var startPlaces = []string{
 // execLine finds the programs that a unit starts.
 var execLine = lazyregexp.New(`(?m)^Exec[A-Za-z]*=.*$`)
 
-// starts reports whether a unit or script that a system may start at boot has
-// one of the words in it, or a script that a unit starts.
+// starts reports whether a unit or script that a system may start at boot, or a
+// script that a unit starts, contains one of the words.
 func starts(t *tree.Tree, words []string) bool {
 	has := func(text string) bool {
 		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
@@ -80,7 +81,7 @@ func grows(t *tree.Tree) bool {
 	return starts(t, []string{"growpart", "resize2fs", "sfdisk", "sgdisk", "parted", "cloud-init"})
 }
 
-// checkGrow warns of a partition that is to grow and will not.
+// checkGrow warns of a partition that is meant to grow and will not.
 func (c *composer) checkGrow(ctx context.Context, p *decl.Partition) error {
 	if !p.Grow {
 		return nil

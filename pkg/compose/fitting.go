@@ -26,13 +26,13 @@ func (c *composer) note(format string, a ...any) {
 	}
 }
 
-// fitting leaves out the extended attributes that the file system of a
-// partition has no place for, and says so.
+// fitting leaves out the extended attributes that a partition's file system cannot
+// store, and says so.
 func (c *composer) fitting(p *decl.Partition, t *tree.Tree) *tree.Tree {
 	t, lost := t.WithoutXattrs(disk.FileSystemOf(p.FS).Xattr)
 	for _, name := range slices.Sorted(maps.Keys(lost)) {
 		files := lost[name]
-		what := strconv.Quote(name) // names may come from anybody
+		what := strconv.Quote(name) // names may come from an untrusted source
 		if strings.HasPrefix(name, "system.posix_acl_") {
 			what = "access control lists (" + name + ")"
 		}

@@ -15,8 +15,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/progress"
 )
 
-// Each file system keeps the extended attributes that it can hold; what is
-// left out is said once, with how many files had it.
+// Each file system keeps the extended attributes that it can store. Those that are
+// left out are reported once, with the number of files that had them.
 func TestAttributesByFileSystem(t *testing.T) {
 	attrs := func(names ...string) []tree.Xattr {
 		var out []tree.Xattr

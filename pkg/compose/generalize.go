@@ -16,14 +16,14 @@ import (
 
 const machineID = "etc/machine-id"
 
-// own is a kind of files that differ from machine to machine, or that only the
-// machine of the build has any use for.
+// own is a kind of files that differ from machine to machine, or that are of use
+// only to the machine of the build.
 type own struct {
-	kind     string   // of decl.Generalized
-	patterns []string // absolute; those that end in /** mean all files and links below
-	private  bool     // what two machines must not share
-	title    string   // of what is private
-	makers   []string // what makes it anew is a unit or script that has one of these words in it
+	kind     string   // a word of decl.Generalized
+	patterns []string // absolute; a pattern that ends in /** means all files and links below
+	private  bool     // files that two machines must not share
+	title    string   // title of a private kind
+	makers   []string // words, one of which is in the unit or script that makes new files of this kind
 	remedy   string
 }
 
@@ -57,7 +57,7 @@ var owns = []own{
 	}},
 }
 
-// files are the paths in a tree that are of the kind, in order.
+// files are the paths in a tree that match the kind, in order.
 func (o own) files(t *tree.Tree) []string {
 	var out []string
 	for _, pattern := range o.patterns {
@@ -66,7 +66,7 @@ func (o own) files(t *tree.Tree) []string {
 			out = append(out, allBelow(t, dir)...)
 			continue
 		}
-		paths, err := t.Glob(pattern) // whose error is that there is none
+		paths, err := t.Glob(pattern) // an error means that there is none
 		if err != nil {
 			continue
 		}
@@ -89,8 +89,8 @@ func (o own) files(t *tree.Tree) []string {
 	return slices.Compact(out)
 }
 
-// unowned reports whether a file says nothing about a machine: an id that is
-// still to be made, or a link to it.
+// unowned reports whether a file is not specific to a machine: a machine-id that is
+// still to be made, or a link to one.
 func unowned(t *tree.Tree, p string) bool {
 	if path.Base(p) != "machine-id" {
 		return false
@@ -102,7 +102,7 @@ func unowned(t *tree.Tree, p string) bool {
 	return e.Size < 64 && strings.TrimSpace(textOf(e)) == "uninitialized"
 }
 
-// entryAt is the entry of exactly that path, nil for none.
+// entryAt is the entry of exactly that path, or nil.
 func entryAt(t *tree.Tree, p string) *tree.Entry {
 	i, ok := slices.BinarySearchFunc(t.Entries, p, func(e tree.Entry, p string) int { return tree.Compare(e.Path, p) })
 	if !ok {
@@ -111,7 +111,7 @@ func entryAt(t *tree.Tree, p string) *tree.Entry {
 	return &t.Entries[i]
 }
 
-// textOf is the content of a small file, "" if it cannot be had.
+// textOf is the content of a small file, or "" if it cannot be read.
 func textOf(e *tree.Entry) string {
 	if e.Content == nil {
 		return ""
@@ -157,8 +157,8 @@ func linksTo(t *tree.Tree, prefix, name string) []string {
 	return out
 }
 
-// generalized is the tree of a root file system for the disk: without what
-// <generalize> takes away.
+// generalized is the tree of a root file system for the disk, without the files
+// that <generalize> removes.
 func (c *composer) generalized(t *tree.Tree) *tree.Tree {
 	g := c.disk.Generalize
 	if g == nil {
@@ -189,7 +189,7 @@ func (c *composer) generalized(t *tree.Tree) *tree.Tree {
 	return out.With([]tree.Entry{file})
 }
 
-// excepted reports whether a file, or a directory above it, is to stay.
+// excepted reports whether a file, or a directory above it, is kept.
 func excepted(g *decl.Generalize, file string) bool {
 	for _, pattern := range g.Except {
 		for p := "/" + file; p != "/"; p = path.Dir(p) {
@@ -201,7 +201,7 @@ func excepted(g *decl.Generalize, file string) bool {
 	return false
 }
 
-// root is the tree of a stage as the disk has it.
+// root is the tree of a stage as it goes on the disk.
 func (c *composer) root(ctx context.Context, stage string) (*tree.Tree, error) {
 	if t, ok := c.roots[stage]; ok {
 		return t, nil
@@ -220,9 +220,9 @@ func isRoot(t *tree.Tree) bool {
 	return entryAt(t, "etc") != nil && (entryAt(t, "usr") != nil || entryAt(t, "bin") != nil)
 }
 
-// noteOwn notes which of a partition's files, which are below a directory of a
-// tree, two machines must not share, and what the machine cannot make for
-// itself.
+// noteOwn notes private files in a partition, whose files are below a directory of
+// a tree, that machines would share, and removed files that nothing on the machine
+// makes anew.
 func (c *composer) noteOwn(p *decl.Partition, top string, t *tree.Tree) {
 	g := c.disk.Generalize
 	for _, o := range owns {
@@ -238,7 +238,7 @@ func (c *composer) noteOwn(p *decl.Partition, top string, t *tree.Tree) {
 		stage := c.stage("", p)
 		switch {
 		case len(files) == 0:
-		case g == nil && strings.HasPrefix(p.Path, "deploy:"): // what bitbake has packed is not changed by an action
+		case g == nil && strings.HasPrefix(p.Path, "deploy:"): // an action cannot change what bitbake has packed
 			c.note("the image that is deployed in stage %s has %s, which every machine made of this disk would share: %s. <generalize/> in the <disk> leaves them out",
 				stage, o.title, words.Few(files))
 		case g == nil:

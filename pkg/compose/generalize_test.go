@@ -17,7 +17,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/progress"
 )
 
-// lived is a system whose packages were installed, with what that leaves.
+// lived is a system on which packages were installed, with the files that this
+// leaves.
 func lived(t *testing.T, more map[string]string) heldRoot {
 	content := map[string]string{
 		"etc/hostname": "stage\n", "usr/bin/env": "x", "etc/passwd": "root", "var/cache/man/index.db": "x", "var/log/journal/keep": "",
@@ -39,7 +40,7 @@ const (
 		etc/shadow- etc/.pwd.lock usr/lib/python3/__pycache__/a.pyc`
 )
 
-// diskOf composes a disk of one ext4 file system and gives its files and the
+// diskOf composes a disk with one ext4 file system, and returns its files and the
 // notes.
 func diskOf(t *testing.T, inside string, root RootFS) (map[string]string, []string) {
 	t.Helper()
@@ -81,8 +82,8 @@ func diskOf(t *testing.T, inside string, root RootFS) (map[string]string, []stri
 
 const rootPartition = `<partition name="root" fs="ext4" size="fit+8M" path="/"/>`
 
-// What each machine has of its own is not on a generalized disk, and stays where
-// except says so.
+// Files that each machine makes for itself are not on a generalized disk, except
+// for those that except names.
 func TestGeneralize(t *testing.T) {
 	unit := map[string]string{"etc/systemd/system/keys.service": "ExecStart=/usr/bin/ssh-keygen -A\n", "usr/lib/systemd/system/cert.service": "ExecStart=/usr/sbin/make-ssl-cert x\n"}
 	got, notes := diskOf(t, `<generalize/>`+rootPartition, lived(t, unit))
@@ -111,7 +112,8 @@ func TestGeneralize(t *testing.T) {
 	}
 }
 
-// A disk that is not generalized says what its machines would share.
+// For a disk that is not generalized, a note names the files that its machines
+// would share.
 func TestOwnFilesAreNoted(t *testing.T) {
 	_, notes := diskOf(t, rootPartition, lived(t, nil))
 	const left = "<generalize/> in the <disk> leaves them out, or "
@@ -134,7 +136,7 @@ func TestOwnFilesAreNoted(t *testing.T) {
 	}
 }
 
-// A partition that is to grow wants something that grows it.
+// A partition that is meant to grow needs something that grows it.
 func TestGrowIsChecked(t *testing.T) {
 	grow := strings.Replace(rootPartition, "path=", `grow="yes" path=`, 1)
 	for name, tt := range map[string]struct {
@@ -157,7 +159,7 @@ func TestGrowIsChecked(t *testing.T) {
 	}
 }
 
-// The manual, the grammar and what is done know the same kinds.
+// The manual, the grammar and the code know the same kinds.
 func TestGeneralizedKinds(t *testing.T) {
 	var kinds []string
 	for _, o := range owns {

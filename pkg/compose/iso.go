@@ -18,9 +18,9 @@ import (
 // grubDisc is GRUB's boot program for discs, in the stage of <bios>.
 const grubDisc = "/usr/lib/grub/i386-pc/cdboot.img"
 
-// CheckOutputs says before anything is built what keeps a disk from the outputs'
-// formats: only format iso asks for more than a disk has to be. Its errors are a
-// finding.ListError.
+// CheckOutputs reports, before anything is built, why a disk cannot have the
+// formats of its outputs: only format iso requires more than other formats. Its
+// errors are a finding.ListError.
 func CheckOutputs(d *decl.Disk, outs []disk.Output) error {
 	if !wantsISO(outs) {
 		return nil
@@ -38,11 +38,11 @@ func CheckOutputs(d *decl.Disk, outs []disk.Output) error {
 	}
 	esp := slices.ContainsFunc(d.Partitions, func(p *decl.Partition) bool { return disk.IsESP(p.Type) })
 	if d.BIOS == nil && !esp {
-		add(d.Span, fmt.Sprintf("disk %s has nothing that a disc could start", d.ID), `add <bios>, or a partition of type="esp" with a loader`)
+		add(d.Span, fmt.Sprintf("disk %s has nothing that a disc could boot", d.ID), `add <bios>, or a partition of type="esp" with a loader`)
 	}
 	for _, p := range d.Partitions {
 		if p.Path == "/" && !disk.FileSystemOf(p.FS).ReadOnly {
-			add(p.Span, "a disc cannot be written, and the root is a file system to be written",
+			add(p.Span, "a disc is read-only, and the root file system is not",
 				`write fs=`+readOnly()+` and, for a root that can be changed in memory, systemd.volatile=overlay in the cmdline`)
 		}
 	}
@@ -52,7 +52,7 @@ func CheckOutputs(d *decl.Disk, outs []disk.Output) error {
 	return nil
 }
 
-// readOnly are the file systems that a disc can have for a root.
+// readOnly are the root file systems that a disc can have.
 func readOnly() string {
 	return `"` + strings.Join(kind.Names(func(k kind.FileSystem) bool { return k.ReadOnly && k.Tree }), `" or fs="`) + `"`
 }
@@ -64,8 +64,8 @@ func wantsISO(outs []disk.Output) bool {
 	})
 }
 
-// discImage is what a BIOS starts from a disc: cdboot.img, which loads the core
-// image that follows it. Nil without <bios>.
+// discImage is the program that a BIOS starts from a disc: cdboot.img, which loads
+// the core image that follows it. Nil without <bios>.
 func (c *composer) discImage(ctx context.Context, bios *disk.BIOS) ([]byte, error) {
 	if bios == nil {
 		return nil, nil

@@ -12,8 +12,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk"
 )
 
-// TestCheckOutputs has all that keeps a disk from being a disc, before anything
-// is built.
+// TestCheckOutputs has every reason why a disk cannot be a disc, before anything is
+// built.
 func TestCheckOutputs(t *testing.T) {
 	for _, x := range []struct {
 		disk string
@@ -23,7 +23,7 @@ func TestCheckOutputs(t *testing.T) {
 		{`<disk id="d"><partition type="esp" fs="fat32" size="40M"/><partition fs="erofs" size="fit" path="/"/></disk>`, nil},
 		{`<disk id="d"><partition type="C12A7328-F81F-11D2-BA4B-00A0C93EC93B" fs="fat32" size="40M"/></disk>`, nil},
 		{`<disk id="d" table="mbr"><partition type="esp" fs="fat32" size="40M"/><partition fs="squashfs" size="fit" path="/"/></disk>`, []string{"table of kind mbr"}},
-		{`<disk id="d"><partition fs="ext4" size="fit" path="/"/></disk>`, []string{"nothing that a disc could start", "cannot be written"}},
+		{`<disk id="d"><partition fs="ext4" size="fit" path="/"/></disk>`, []string{"nothing that a disc could boot", "is read-only"}},
 	} {
 		d, findings := decl.Parse(decl.Source{Name: "a.xml", Data: []byte("<redo>" + x.disk + "</redo>")})
 		if findings.HasErrors() {

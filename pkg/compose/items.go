@@ -24,7 +24,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
-// item puts what an element describes on the file system.
+// item puts the files that an element describes on the file system.
 func (c *composer) item(ctx context.Context, b *tree.Builder, p *decl.Partition, it decl.Item) error {
 	switch it := it.(type) {
 	case *decl.CopyItem:
@@ -61,7 +61,7 @@ func (c *composer) item(ctx context.Context, b *tree.Builder, p *decl.Partition,
 	return fmt.Errorf("unknown item %q", it.Kind())
 }
 
-// put adds a file of the given content.
+// put adds a file with the given content.
 func (c *composer) put(b *tree.Builder, to string, mode uint32, data []byte) error {
 	e := tree.Entry{Path: to, Mode: tree.Regular | mode, Mtime: c.mtime, Size: int64(len(data))}
 	if len(data) > 0 {
@@ -70,9 +70,9 @@ func (c *composer) put(b *tree.Builder, to string, mode uint32, data []byte) err
 	return b.Add(e)
 }
 
-// copyItem copies what a path or pattern in a stage leads to. One file goes to
-// the path To, or into it when that ends in a slash; several, and directories,
-// go into it.
+// copyItem copies what a path or pattern in a stage matches. One file goes to the
+// path To, or into it if that ends in a slash; several files, and directories, go
+// into it.
 func (c *composer) copyItem(ctx context.Context, b *tree.Builder, stage string, it *decl.CopyItem) error {
 	if kind, ok := decl.DeployKind(it.From); ok {
 		return c.copyDeployed(ctx, b, stage, yocto.Kind(kind), it)
@@ -150,7 +150,7 @@ func (c *composer) loader(b *tree.Builder, p *decl.Partition, menu decl.Menu, in
 }
 
 // hasGRUB reports whether a partition has the GRUB for EFI that bitbake deploys,
-// which looks for its menu beside itself (EFIDIR of OE-core).
+// which looks for its menu in its own directory (EFIDIR of OE-core).
 func hasGRUB(p *decl.Partition) bool {
 	return slices.ContainsFunc(p.Items, func(it decl.Item) bool {
 		c, ok := it.(*decl.CopyItem)
@@ -203,7 +203,7 @@ func (c *composer) extlinux(b *tree.Builder, it *decl.ExtlinuxItem, initrd strin
 	return c.put(b, it.To, 0o644, []byte(text))
 }
 
-// uki joins stub, kernel, initrd and command line.
+// uki combines stub, kernel, initrd and command line.
 func (c *composer) uki(ctx context.Context, stage string, it *decl.UKIItem) ([]byte, error) {
 	stub, err := c.file(ctx, stage, it.Stub)
 	if err != nil {
@@ -232,8 +232,8 @@ func (c *composer) uki(ctx context.Context, stage string, it *decl.UKIItem) ([]b
 	return uki.Build(stub, sections)
 }
 
-// ukiInitrd is the initrd in a UKI, as its own element would be: of a kernel that is
-// deployed, with the modules that are.
+// ukiInitrd is the initrd in a UKI, composed as its own element would be: for a
+// deployed kernel, with the deployed modules.
 func ukiInitrd(it *decl.UKIItem) *decl.InitrdItem {
 	ram := &decl.InitrdItem{Element: it.Element, Ramdisk: it.Ramdisk, To: it.To}
 	if strings.HasPrefix(it.Kernel, "deploy:") {
@@ -242,17 +242,17 @@ func ukiInitrd(it *decl.UKIItem) *decl.InitrdItem {
 	return ram
 }
 
-// rootHash stands for the root hash of a partition that is verified.
+// rootHash matches a reference to the root hash of a verified partition.
 var rootHash = lazyregexp.New(`\{roothash:([^{}]*)\}`)
 
-// namesRoot reports whether an element has a root hash in it.
+// namesRoot reports whether an element refers to a root hash.
 func namesRoot(it decl.Item) bool {
 	_, text := fillable(it)
 	return text != nil && rootHash().MatchString(*text)
 }
 
-// fillable is a copy of an element, and the text in it that may have root hashes
-// and PARTUUIDs to fill in, nil for none.
+// fillable returns a copy of an element, and the text in it that may refer to root
+// hashes and PARTUUIDs, or nil.
 func fillable(it decl.Item) (decl.Item, *string) {
 	switch it := it.(type) {
 	case *decl.FileItem:
@@ -274,14 +274,14 @@ func fillable(it decl.Item) (decl.Item, *string) {
 	return it, nil
 }
 
-// fillRoots puts root hashes in their places.
+// fillRoots replaces references to root hashes by their values.
 func fillRoots(s string, roots map[string]string) (string, error) {
 	var err error
 	out := rootHash().ReplaceAllStringFunc(s, func(m string) string {
 		name := rootHash().FindStringSubmatch(m)[1]
 		hash, ok := roots[name]
 		if !ok {
-			err = fmt.Errorf("%s: no partition with fs=\"verity\" is of %q", m, name)
+			err = fmt.Errorf("%s: no partition with fs=\"verity\" verifies %q", m, name)
 		}
 		return hash
 	})

@@ -25,8 +25,8 @@ func mistake(at finding.Span, err error) error {
 	return &finding.ListError{Findings: finding.Findings{f}}
 }
 
-// uncomposed explains why a disk cannot be composed: at the
-// attribute that would have to change, or as a failure of the disk if none would
+// uncomposed explains why a disk cannot be composed: at the attribute that would
+// have to change, or as a failure of the disk if changing an attribute would not
 // help.
 func (c *composer) uncomposed(err error) error {
 	var content *disk.ContentError
@@ -53,8 +53,8 @@ func (c *composer) uncomposed(err error) error {
 	return locate(c.disk.Span, fmt.Errorf("disk %s: %w", c.disk.ID, err))
 }
 
-// named is where the declaration gives a file the name that its file system
-// cannot have.
+// named is the place where the declaration gives a file a name that its file system
+// cannot store.
 func (c *composer) named(e *disk.ContentError) (finding.Span, bool) {
 	var name *fat.PathError
 	if !errors.As(e, &name) || !errors.Is(e, fat.ErrName) || e.Partition < 0 {
@@ -69,7 +69,7 @@ func (c *composer) named(e *disk.ContentError) (finding.Span, bool) {
 	return finding.Span{}, false
 }
 
-// target is the path on the file system that an element is for, "" of a loader,
+// target is the path on the file system that an element writes, or "" for a loader,
 // which has several.
 func target(it decl.Item) string {
 	switch it := it.(type) {
@@ -89,7 +89,7 @@ func target(it decl.Item) string {
 	return ""
 }
 
-// locate turns an error into a finding, unless it has nothing to do with the
+// locate turns an error into a finding, unless the error is not about the
 // declaration.
 func locate(at finding.Span, err error) error {
 	var d *finding.ListError

@@ -11,8 +11,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// What is wrong with a disk is shown under the value that would mend it; what no
-// value would mend is a failure of the disk.
+// A mistake of a disk is shown under the value that would correct it. If no value
+// would, it is a failure of the disk.
 func TestDiskMistakesHavePlaces(t *testing.T) {
 	big := files(t, map[string]string{"data": strings.Repeat("data", 10<<20)})
 	odd := files(t, map[string]string{"a": "x"})

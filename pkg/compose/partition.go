@@ -50,8 +50,8 @@ func (c *composer) partition(ctx context.Context, p *decl.Partition) (disk.Parti
 	return out, err
 }
 
-// base is what the partition's path leads to: a directory of a stage, without
-// what other partitions hold, or what is in an archive or image.
+// base is the tree at the partition's path: a directory of a stage, without the
+// contents of other partitions, or the contents of an archive or image.
 func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, error) {
 	stage := c.stage("", p)
 	if kind, ok := decl.DeployKind(p.Path); ok {
@@ -93,7 +93,7 @@ func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, err
 	return sub.Without(c.mountedBelow(p))
 }
 
-// raw is the file that is the partition's content, nil for none.
+// raw is the file that is the partition's content, or nil.
 func (c *composer) raw(ctx context.Context, p *decl.Partition) (*image.Image, error) {
 	if p.From == "" {
 		return nil, nil
@@ -137,8 +137,8 @@ func (c *composer) files(ctx context.Context, p *decl.Partition, base *tree.Tree
 	return c.fitting(p, t), nil
 }
 
-// mountedBelow are the directories of partition p's tree that other partitions
-// of the same stage hold.
+// mountedBelow are the directories of partition p's tree whose contents other
+// partitions of the same stage have.
 func (c *composer) mountedBelow(p *decl.Partition) []string {
 	var dirs []string
 	top := strings.TrimSuffix(path.Clean("/"+p.Path), "/")

@@ -17,7 +17,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
-// spool makes a file for data on its way. It has no name, and is gone when the
+// spool makes a file for intermediate data. It has no name, and is gone when the
 // disk is written.
 func (c *composer) spool() (disk.Spool, error) { return c.scratch() }
 
@@ -30,13 +30,14 @@ func (c *composer) scratch() (*os.File, error) {
 	return f, nil
 }
 
-// archive is the content of an archive of a stage, or of an image of a file
-// system or disk, compressed or not.
+// archive is the tree in an archive of a stage, or in an image of a file system or
+// disk, compressed or not.
 func (c *composer) archive(ctx context.Context, stage string, e *tree.Entry) (*tree.Tree, error) {
 	return c.within(ctx, stage, e, "")
 }
 
-// within is archive for one partition of a disk; "" is the one with the system.
+// within is archive for one partition of a disk; "" is the partition with the
+// system.
 func (c *composer) within(ctx context.Context, stage string, e *tree.Entry, partition string) (*tree.Tree, error) {
 	key := stage + "\x00" + e.Path
 	s, ok := c.trees.unpacked[key]
@@ -56,7 +57,7 @@ func (c *composer) within(ctx context.Context, stage string, e *tree.Entry, part
 	return t, err
 }
 
-// packed is the base of a partition whose path leads to an archive or image e, or,
+// packed is the base of a partition whose path leads to the archive or image e or,
 // with inside, into a disk: PARTITION or PARTITION:/DIRECTORY.
 func (c *composer) packed(ctx context.Context, p *decl.Partition, stage string, e *tree.Entry, inside string) (*tree.Tree, error) {
 	partition, dir, _ := strings.Cut(inside, ":/")
@@ -82,8 +83,8 @@ func (c *composer) packed(ctx context.Context, p *decl.Partition, stage string, 
 	return t, nil
 }
 
-// splitPath is the only path of a tree that a partition's path matches, and what
-// follows it after a colon, if only what is before that is there.
+// splitPath is the only path in a tree that a partition's path matches. If only the
+// part before a colon exists, it also returns the part after the colon.
 func splitPath(t *tree.Tree, stage, name string) (file, inside string, err error) {
 	file, err = onePath(t, stage, name)
 	for i, r := range name {

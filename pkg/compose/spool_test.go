@@ -29,7 +29,7 @@ func wic(t *testing.T, root heldRoot) string {
 	return string(b)
 }
 
-// TestPathInDisk takes partitions of a disk that is a file of a stage.
+// TestPathInDisk takes partitions from a disk that is a file in a stage.
 func TestPathInDisk(t *testing.T) {
 	inner := files(t, map[string]string{
 		"etc/os-release": "ID=inner\n", "etc/hostname": "inner\n", "etc/machine-id": "0123456789abcdef0123456789abcdef\n", "srv/www/index.html": "hello", "usr/x": "",

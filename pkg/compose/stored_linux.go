@@ -17,11 +17,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer/sums"
 )
 
-// StoredRoot is the root file system of a stage in the store. It can be read
-// inside the user namespace only, for its files belong to that one's ids.
+// StoredRoot is the root file system of a stage in the store. It can be read only
+// inside the user namespace, since its files belong to ids of that namespace.
 type StoredRoot struct {
 	Store *layer.Store
-	Layer string // the top one
+	Layer string // the topmost
 }
 
 // Tree implements RootFS.
@@ -66,12 +66,12 @@ func (r StoredRoot) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree
 	return withLabels(withDevices(t, devices, clamp), labels), release, nil
 }
 
-// withLabels adds the extended attributes that no file of a user namespace can
-// have.
+// withLabels adds the extended attributes that files cannot have in a user
+// namespace.
 func withLabels(t *tree.Tree, labels []layer.Label) *tree.Tree {
 	add := map[string][]tree.Xattr{}
 	for _, l := range labels {
-		dir, err := t.Lookup(path.Dir("/" + l.Path)) // its name may lead through links
+		dir, err := t.Lookup(path.Dir("/" + l.Path)) // the path may lead through links
 		if err != nil || dir.Type() != tree.Dir {
 			continue
 		}
@@ -83,8 +83,8 @@ func withLabels(t *tree.Tree, labels []layer.Label) *tree.Tree {
 	return t.WithXattrs(add)
 }
 
-// verify finds out whether a tree is what was stored, up to the contents of its
-// files, which are checked when they are read. An error wraps a
+// verify checks a tree against the records of its layers, except for the contents
+// of its files, which are checked when they are read. An error wraps a
 // layer.DamageError.
 func (r StoredRoot) verify(t *tree.Tree, want *sums.Expected, clamp int64) error {
 	wrong, err := verified(t, want, clamp)
@@ -97,12 +97,11 @@ func (r StoredRoot) verify(t *tree.Tree, want *sums.Expected, clamp int64) error
 	return nil
 }
 
-// withDevices adds the device nodes, which no directory of a user namespace
-// can hold.
+// withDevices adds the device nodes, which cannot be made in a user namespace.
 func withDevices(t *tree.Tree, devices []layer.Device, clamp int64) *tree.Tree {
 	var nodes []tree.Entry
 	for _, d := range devices {
-		dir, err := t.Lookup(path.Dir("/" + d.Path)) // its name may lead through links
+		dir, err := t.Lookup(path.Dir("/" + d.Path)) // the path may lead through links
 		if err != nil || dir.Type() != tree.Dir {
 			continue
 		}

@@ -13,28 +13,27 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// RootFS is where the root file system of a stage is. Tree reads it, with no
-// time later than clamp (seconds since 1970; 0 leaves them), jobs pieces at a
-// time; it is valid until the function that comes with it is called. The same
-// stage gives the same Tree from wherever it is.
+// RootFS locates the root file system of a stage. Tree reads it, with no time later
+// than clamp (seconds since 1970; 0 leaves times unchanged), jobs pieces at a time;
+// the tree is valid until the function returned with it is called. The same stage
+// gives the same Tree wherever it is stored.
 type RootFS interface {
 	Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree, func() error, error)
 }
 
-// TarOpener opens the layers of an image, wherever it is, as tar streams.
+// TarOpener opens the layers of an image as tar streams, wherever the image is.
 type TarOpener interface {
 	OpenTars(ctx context.Context, ref, arch string, cache oci.TarCache) (*oci.Tars, error)
 }
 
-// ImageRoot is the root file system of an image that is read from its layers
-// alone: of a registry, an OCI layout or a docker archive. It needs no
-// namespace.
+// ImageRoot is the root file system of an image, read from its layers alone: from a
+// registry, an OCI layout or a docker archive. It needs no namespace.
 type ImageRoot struct {
 	Registry TarOpener
 	Ref      string
 	Arch     string // "" for this machine's
 	Cache    oci.TarCache
-	Note     func(text string) // nil: none
+	Note     func(text string) // nil means none
 }
 
 // Tree implements RootFS.
@@ -50,8 +49,8 @@ func (r ImageRoot) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree,
 	return t, tars.Close, nil
 }
 
-// MergeTars is the root file system of an image, whose reference is ref, read from its
-// layers; clamp and jobs are those of RootFS.
+// MergeTars is the root file system of the image with the reference ref, read from its
+// layers; clamp and jobs are as in RootFS.
 func MergeTars(ctx context.Context, tars *oci.Tars, ref string, clamp int64, jobs int, note func(text string)) (*tree.Tree, error) {
 	var layers []tree.Layer
 	for _, l := range tars.Layers {
@@ -74,12 +73,12 @@ type stageTrees struct {
 	clamp int64
 	jobs  int
 	trees map[string]*tree.Tree
-	// unpacked are archives and images by stage and path, without their compression.
+	// unpacked are archives and images by stage and path, decompressed.
 	unpacked map[string]content.Source
 	undo     []func() error
 }
 
-// get is the tree of a stage. It is valid until release.
+// get returns the tree of a stage. It is valid until release.
 func (s *stageTrees) get(ctx context.Context, stage string) (*tree.Tree, error) {
 	if t, ok := s.trees[stage]; ok {
 		return t, nil

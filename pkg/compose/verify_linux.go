@@ -10,11 +10,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer/sums"
 )
 
-// verified compares a tree that was read from a mounted stage with what was
-// recorded of the stage's layers, and makes contents fail that are not those
-// that were stored. What is wrong with the tree itself is returned as a
-// description of the first file that differs, for which the store can tell the
-// layer.
+// verified compares a tree that was read from a mounted stage with the records of
+// the stage's layers, and makes reading a file fail if its content has changed.
+// Other differences are returned as a description of the first file that differs,
+// from which the store can tell the layer.
 func verified(t *tree.Tree, want *sums.Expected, clamp int64) (*mismatch, error) {
 	first := firstNames(t)
 	bad := badContents{}
@@ -71,10 +70,10 @@ func (b badContents) of(id string) func(path string) error {
 	return f
 }
 
-// mismatch is a file of a stage that is not as it was stored.
+// mismatch is a file of a stage that differs from its record.
 type mismatch struct{ path, what string }
 
-// firstNames are the files that have further names.
+// firstNames are the files that have hard links.
 func firstNames(t *tree.Tree) map[string]sums.File {
 	out := map[string]sums.File{}
 	for i := range t.Entries {
@@ -85,13 +84,13 @@ func firstNames(t *tree.Tree) map[string]sums.File {
 	return out
 }
 
-// sumOf is an entry as a record has it, without the sum of its content.
+// sumOf is an entry as a record has it, without the checksum of its content.
 func sumOf(e *tree.Entry) sums.File {
 	f := sums.File{
 		Path: e.Path, Mode: e.Mode, UID: e.UID, GID: e.GID, Mtime: e.Mtime, MtimeNsec: e.MtimeNsec,
 		Size: e.Size, Link: e.Link,
 	}
-	if len(e.Xattrs) > 0 { // few have any
+	if len(e.Xattrs) > 0 { // few files have any
 		f.Xattrs = sums.Xattrs(e.EachXattr())
 	}
 	if t := e.Type(); t == tree.Char || t == tree.Block {

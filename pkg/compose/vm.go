@@ -31,7 +31,7 @@ func (c *composer) machineOf(ctx context.Context) (*ova.VM, error) {
 		return nil, locate(d.Span, err)
 	}
 	name := e.Name()
-	if kind, ok := decl.DeployKind(d.From); ok { // that of the link, without a date
+	if kind, ok := decl.DeployKind(d.From); ok { // name of the link, which has no date
 		if f, _, err := c.deployedFile(ctx, stage, yocto.Kind(kind)); err == nil {
 			name = f.Name
 		}
@@ -43,8 +43,8 @@ func (c *composer) machineOf(ctx context.Context) (*ova.VM, error) {
 	return vm, nil
 }
 
-// emptyDisk is a disk with nothing on it. Its identifiers follow from its name and
-// the stage, if it has one.
+// emptyDisk is a blank disk. Its identifiers are derived from its name and from the
+// stage, if it has one.
 func (c *composer) emptyDisk(ctx context.Context) (*DiskImage, error) {
 	seed := []byte(c.disk.ID + "\x00")
 	if c.disk.Stage != "" {
@@ -74,7 +74,7 @@ func (c *composer) emptyDisk(ctx context.Context) (*DiskImage, error) {
 	return img, nil
 }
 
-// noteDisc says of outputs that none has a place for the ISO of <cdrom>.
+// noteDisc says that none of the outputs can contain the ISO of <cdrom>.
 func (c *Composer) noteDisc(img *DiskImage, outs []disk.Output) {
 	if img.VM == nil || img.VM.CDROM == nil || slices.ContainsFunc(outs, func(o disk.Output) bool {
 		f, err := disk.FormatFor(string(o.Format), o.Path)
@@ -85,14 +85,14 @@ func (c *Composer) noteDisc(img *DiskImage, outs []disk.Output) {
 	c.event(progress.Event{Kind: progress.Note, Text: fmt.Sprintf("disk %s: the ISO of <cdrom> (%s) is left out: only an OVA can contain it", img.id, img.VM.CDROM.Name)})
 }
 
-// CheckMachine finds what is wrong with a disk's <vm>, before anything is built.
+// CheckMachine reports mistakes in a disk's <vm>, before anything is built.
 func CheckMachine(d *decl.Disk) error {
 	_, err := machine(d)
 	return err
 }
 
-// machine is the virtual machine that a disk is for: what its <vm> says, and
-// otherwise one network interface, and the firmware that the disk boots with.
+// machine is the virtual machine that a disk is for: as its <vm> says; the defaults
+// are one network interface, and the firmware that the disk boots with.
 func machine(d *decl.Disk) (*ova.VM, error) {
 	vm := &ova.VM{NICs: 1, Firmware: "efi", Empty: d.Empty}
 	v := d.VM

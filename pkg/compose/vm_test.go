@@ -24,7 +24,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/progress"
 )
 
-// liveISO is enough of one to be told.
+// liveISO is just enough to be recognised as an ISO.
 func liveISO() string {
 	b := make([]byte, 64<<10)
 	copy(b[32<<10:], "\x01CD001\x01")
@@ -99,8 +99,8 @@ func TestClassicAppliance(t *testing.T) {
 	}
 }
 
-// TestDeployedDisc has the ISO that bitbake has deployed in the drive, by the name
-// without a date.
+// TestDeployedDisc puts the ISO that bitbake has deployed into the drive, under its
+// name without a date.
 func TestDeployedDisc(t *testing.T) {
 	const text = `<disk id="d" empty="yes" size="8G"><vm profile="classic"><cdrom from="deploy:iso"/></vm></disk>`
 	roots := map[string]RootFS{"s": deployedStage(t, map[string]string{images + "vmware/core-image-caros-vmware.iso": liveISO()})}
@@ -115,7 +115,7 @@ func TestDeployedDisc(t *testing.T) {
 	}
 }
 
-// TestDiscStage is built for the disk, and no target of its own.
+// TestDiscStage: the stage is built for the disk, and is not a target of its own.
 func TestDiscStage(t *testing.T) {
 	d := decltest.Parse(t, `<buildstage id="live"><action>FROM scratch</action></buildstage><buildstage id="s"><action>FROM scratch</action></buildstage>
 	<disk id="d" stage="s" empty="yes" size="8G"><vm><cdrom stage="live" from="/live.iso"/></vm></disk>`)
@@ -149,7 +149,7 @@ func TestDiscMistakes(t *testing.T) {
 	}
 }
 
-// A machine that cannot be is refused before anything is built.
+// A virtual machine that cannot exist is refused before anything is built.
 func TestCheckMachine(t *testing.T) {
 	d := decltest.Parse(t, `<buildstage id="s"><action>FROM scratch</action></buildstage>
 		<disk id="d" stage="s" size="1G"><partition name="root" fs="ext4" size="rest" path="/"/>

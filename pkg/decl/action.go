@@ -20,7 +20,7 @@ var actionWords = []string{
 	string(ReposyncKind), string(CreateBBLayersKind), string(CreateLocalConfKind),
 }
 
-// action parses the text of an <action>, which is not empty.
+// action parses the text of an <action>. The text is not empty.
 func (s *stageBuilder) action(t xmltext.Text) {
 	end := strings.IndexAny(t.S, xmltext.Blanks)
 	if end < 0 {
@@ -61,7 +61,7 @@ func (s *stageBuilder) action(t xmltext.Text) {
 	}
 }
 
-// argument parses what follows the word of an action, which is not empty.
+// argument parses the text after the word of an action. The text is not empty.
 func (s *stageBuilder) argument(kind ActionKind, written Argument, arg xmltext.Text) Action {
 	switch kind {
 	case FromKind:
@@ -100,7 +100,7 @@ var (
 // ownerPattern is a user, or a user and a group, by names or numbers.
 const ownerPattern = `^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?(:[A-Za-z0-9_][A-Za-z0-9_.-]*\$?)?$`
 
-// checkImage reports a FROM that is misplaced or names no image.
+// checkImage reports a FROM that is misplaced or whose argument is not an image.
 func (s *stageBuilder) checkImage(arg xmltext.Text) {
 	at := arg.Place(0, len(arg.S))
 	first := s.from
@@ -118,9 +118,9 @@ func (s *stageBuilder) checkImage(arg xmltext.Text) {
 	}
 }
 
-// argv is the command of RUN, nil if it is for a shell: that is what is not a JSON
-// array. A [ that is followed by a blank may also be the command of that name, and
-// [[ is bash's.
+// argv is the command of RUN, or nil if the shell runs it, which is the case unless
+// it is a JSON array. A [ followed by a blank may also be the command of that name,
+// and [[ is bash's.
 func (s *stageBuilder) argv(arg xmltext.Text) []string {
 	if strings.HasPrefix(arg.S, "--") {
 		option := arg.Words()[0]
@@ -143,7 +143,7 @@ func (s *stageBuilder) argv(arg xmltext.Text) []string {
 	return nil
 }
 
-// insteadOf is what to write for an option that RUN has in a Dockerfile.
+// insteadOf is the hint for an option that RUN has in a Dockerfile.
 func insteadOf(option string) string {
 	name, v, _ := strings.Cut(option, "=")
 	switch {
@@ -159,10 +159,11 @@ func insteadOf(option string) string {
 	return "write the command only"
 }
 
-// isURL tells sources that a Dockerfile's ADD downloads.
+// isURL recognises sources that ADD downloads in a Dockerfile.
 var isURL = lazyregexp.New(`^([a-z][a-z0-9+.-]*://|git@[^/]+:)`)
 
-// jsonStrings reads an array of strings. An error is at byte at of the text.
+// jsonStrings reads an array of strings. An error is located at byte at of the
+// text.
 func jsonStrings(v string) (list []string, at int, err error) {
 	var words []*string
 	if err := json.Unmarshal([]byte(v), &words); err != nil {
@@ -228,8 +229,8 @@ func (s *stageBuilder) files(a *Copy, arg xmltext.Text) {
 	s.pathArgument(&a.Variables, words[n])
 }
 
-// quotedWords reads the JSON form of ADD and COPY. All its words have the
-// place of the whole. It returns nil after an error.
+// quotedWords reads the JSON form of ADD and COPY. Each of its words has the place
+// of the whole argument. It returns nil after an error.
 func (s *stageBuilder) quotedWords(arg xmltext.Text) []xmltext.Text {
 	list, at, err := jsonStrings(arg.S)
 	if err == nil && slices.Contains(list, "") {
@@ -293,8 +294,8 @@ func (s *stageBuilder) option(a *Copy, w xmltext.Text) {
 	}
 }
 
-// pathArgument reports a path in the stage that cannot be meant. A relative
-// one starts from the WORKDIR.
+// pathArgument reports a path in the stage that leaves the root. A relative path
+// starts from the WORKDIR.
 func (s *stageBuilder) pathArgument(uses *[]Variable, w xmltext.Text) {
 	s.variables(uses, w)
 	if strings.HasPrefix(w.S, "/") && climbs(w.S) {

@@ -4,7 +4,7 @@ package decl
 
 import "github.com/carosio/carosbuild/pkg/decl/finding"
 
-// ActionKind is the word that an action begins with.
+// ActionKind is the first word of an action.
 type ActionKind string
 
 // The actions. Bootstrap is not among them: it has its own element.
@@ -24,18 +24,18 @@ const (
 
 // Action is one step of a stage: one of the types of this file, as a pointer.
 type Action interface {
-	Kind() ActionKind // the word that it is written with
+	Kind() ActionKind // the word it begins with
 	Written() *Argument
 	action()
 }
 
-// Argument is what follows the word of an action, as it is written.
+// Argument is the text after the word of an action, as it is written.
 type Argument struct {
 	Text string // trimmed
 	Span finding.Span
 }
 
-// Written is the argument itself: every action has one.
+// Written is the argument itself, which every action has.
 func (a *Argument) Written() *Argument { return a }
 
 // From starts the stage with an image.
@@ -56,9 +56,9 @@ type Copy struct {
 	Add       bool // the word is ADD
 	Sources   []string
 	Dest      string
-	FromStage string // that the sources are in; "" for files beside the declaration
+	FromStage string // stage that has the sources; "" for files beside the declaration
 	Chown     string // USER or USER:GROUP
-	Chmod     string // octal. It stays as it is written: it may have variables, and the step's key is made of it
+	Chmod     string // octal. It is kept as written: it may have variables, and the step's key is made from it
 	Optional  bool   // a source that does not exist is left out
 	Variables []Variable
 }
@@ -69,14 +69,14 @@ type Env struct {
 	Vars []EnvVar
 }
 
-// Workdir sets the directory of what follows.
+// Workdir sets the working directory of the following actions.
 type Workdir struct {
 	Argument
 	Dir       string
 	Variables []Variable
 }
 
-// User sets the user of what follows.
+// User sets the user of the following actions.
 type User struct {
 	Argument
 	Name      string // USER or USER:GROUP
@@ -104,7 +104,7 @@ type Bitbake struct {
 type EnvVar struct {
 	Name   string
 	Value  string // without quotes
-	Expand bool   // $NAME, ${NAME}, ${NAME:-word} and so on in Value stand for variables, $$ for the sign: see Fill
+	Expand bool   // uses of variables in Value, such as $NAME, ${NAME}, ${NAME:-word}, are filled in, and $$ is a dollar sign: see Fill
 }
 
 // Kind implements Action.
@@ -153,7 +153,7 @@ func (*CreateBBLayers) action()  {}
 func (*CreateLocalConf) action() {}
 func (*Bitbake) action()         {}
 
-// CopiesFrom is the stage that an action takes files of, "" for none.
+// CopiesFrom is the stage whose files an action copies, or "".
 func CopiesFrom(a Action) string {
 	if c, ok := a.(*Copy); ok {
 		return c.FromStage

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// An action says of itself the word that it is written with.
+// Each action's Kind is the word that it is written with.
 func TestActionKinds(t *testing.T) {
 	arguments := map[ActionKind]string{
 		RunKind: " x", AddKind: " x /y", CopyKind: " x /y", EnvKind: " A=b", WorkdirKind: " /x", UserKind: " x",

@@ -33,11 +33,10 @@ func (b *builder) resultRef(n *xmltext.Node) {
 	b.results = append(b.results, ref{toStage, "<" + n.Name + "> is taken from stage", v, at, nil})
 }
 
-// checkArtifactName requires a path that stays below the directory
-// that it is in.
+// checkArtifactName requires a path that stays below its directory.
 func checkArtifactName(v string) *flaw {
 	if strings.HasPrefix(v, "/") {
-		return &flaw{text: "is an absolute path", hint: "it is a name below the directory of results"}
+		return &flaw{text: "is an absolute path", hint: "the name is relative to the directory of results"}
 	}
 	for part := range strings.SplitSeq(strings.TrimSuffix(v, "/"), "/") {
 		if part == "" || part == "." || part == ".." {

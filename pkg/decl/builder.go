@@ -9,12 +9,12 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 )
 
-// builder makes one Declaration of checked elements, file after file.
+// builder makes one Declaration from checked elements, file after file.
 type builder struct {
 	rep     *xmltext.Report
 	decl    *Declaration
-	dirs    []string // of the file that is read
-	partial bool     // a part of a file is unknown: what is missing may be there
+	dirs    []string // of the file being read
+	partial bool     // a part of a file is unknown: a missing name may be declared there
 
 	remotes map[string]named
 	layers  map[string]named
@@ -22,24 +22,24 @@ type builder struct {
 	disks   map[string]named
 	base    *named
 	listed  *xmltext.Place // the last <bblayers>
-	unnamed int            // stages so far that have no id
+	unnamed int            // number of stages without an id so far
 	results []ref          // of artifacts and feeds
 }
 
-// named is something that has been declared by a name.
+// named is something that is declared under a name.
 type named struct {
-	index int           // in its slice of the Declaration
+	index int           // in the slice of the Declaration
 	at    xmltext.Place // of the name
 	refs  []ref
 }
 
-// ref is a name that must be declared somewhere in any of the files.
+// ref is a name that one of the files has to declare.
 type ref struct {
 	kind refKind
 	who  string // such as `stage "b" starts from`
 	name string
 	at   xmltext.Place
-	// others are words that mean something else in its place.
+	// others are words that are allowed in place of a name.
 	others []string
 }
 
@@ -88,9 +88,9 @@ func (b *builder) addFile(s Source, root *xmltext.Node) {
 	}
 }
 
-// declare notes a name of a kind, such as stage. It returns the index of what
-// an earlier file declared by the name, or -1, and false if this file has
-// declared it before, or if there is no name.
+// declare notes a name of a kind, such as stage. It returns the index of the
+// earlier file's declaration of that name, or -1. It returns false if this file has
+// already declared the name, or if there is no name.
 func (b *builder) declare(known map[string]named, what string, n *xmltext.Node, attr string, next int, refs []ref) (index int, ok bool) {
 	a, name := n.Attr(attr), n.Value(attr)
 	if name == "" {
@@ -109,7 +109,7 @@ func (b *builder) declare(known map[string]named, what string, n *xmltext.Node, 
 	return index, true
 }
 
-// put appends v, or replaces what was there.
+// put appends v, or replaces the value that was there.
 func put[T any](all []T, index int, v T) []T {
 	if index < 0 {
 		return append(all, v)

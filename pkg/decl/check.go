@@ -18,18 +18,18 @@ import (
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
-// check looks at a value that is not empty and has no white space around it.
-// It returns nil if it is good.
+// check looks at a value, which is not empty and has no white space around it. It
+// returns nil if the value is good.
 type check func(v string) *flaw
 
-// flaw is what is wrong with a value.
+// flaw is a mistake in a value.
 type flaw struct {
-	text     string // goes on after the value: "is not a size"
+	text     string // continues the sentence after the value: "is not a size"
 	hint     string
 	from, to int      // the bytes to mark; to is 0 for all of them
-	part     bool     // text is about the marked bytes and not about the whole
-	words    []string // all that is allowed, if that is a few words
-	secret   bool     // the value is not to be repeated
+	part     bool     // text is about the marked bytes only
+	words    []string // all allowed words, if these are few
+	secret   bool     // the value must not be printed
 }
 
 // idPattern is also what a tag and a single file name can be made of.
@@ -120,7 +120,7 @@ func checkMirror(v string) *flaw {
 	if i := strings.LastIndexByte(host, '@'); i >= 0 {
 		return &flaw{
 			text: "would put a user or password into the image",
-			hint: "name it without, and give the password to the host's apt in /etc/apt/auth.conf.d",
+			hint: "leave it out, and put the password into /etc/apt/auth.conf.d of the host",
 			from: len(scheme) + len("://"), to: len(scheme) + len("://") + i,
 			secret: true,
 		}
@@ -137,7 +137,7 @@ func checkSecurityMirror(v string) *flaw {
 	}
 	fl := checkMirror(v)
 	if fl != nil && !fl.secret {
-		fl.hint += "; none goes without"
+		fl.hint += "; none means no security mirror"
 	}
 	return fl
 }
@@ -166,7 +166,7 @@ func checkGUID(v string) *flaw {
 	return &flaw{text: "is not a GUID", hint: "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709"}
 }
 
-// checkUUID allows the serial numbers of FAT too.
+// checkUUID also allows the serial numbers of FAT.
 func checkUUID(v string) *flaw {
 	if _, err := uuid.ParseSerial(v); err == nil || isGUID(v) {
 		return nil
@@ -181,8 +181,8 @@ func checkPartitionType(v string) *flaw {
 	return &flaw{text: "is not a partition type", hint: typeHint(v)}
 }
 
-// typeHint names the types that may be meant. Those that begin with the word are more
-// likely than another one of nearly the same letters: root is not boot.
+// typeHint names the types that may be meant. A type that begins with the word is
+// more likely than one that differs in a few letters: root is not boot.
 func typeHint(v string) string {
 	var longer []string
 	for _, t := range partitionTypes {
@@ -222,7 +222,7 @@ func checkNumber(low, high int) check {
 	}
 }
 
-// climbs reports whether a path leaves what it starts from.
+// climbs reports whether a path leaves the directory that it starts from.
 func climbs(p string) bool {
 	depth := 0
 	for part := range strings.SplitSeq(p, "/") {
@@ -250,12 +250,13 @@ func checkStagePath(v string) *flaw {
 	return checkOneLine(v)
 }
 
-// Generalized are the kinds of files that <generalize> takes away: what each
-// machine has to make for itself, and what is of use only to the machine that
-// it is built on.
+// Generalized are the kinds of files that <generalize> removes: files that each
+// machine has to make for itself, and files that are of use only to the machine
+// that the image is built on.
 var Generalized = []string{"host-keys", "machine-id", "seeds", "certificates", "logs", "caches", "backups"}
 
-// checkExcept allows a kind of files, or a path in the stage with a pattern.
+// checkExcept allows a kind of files, or an absolute path in the stage with a
+// pattern.
 func checkExcept(v string) *flaw {
 	if strings.HasPrefix(v, "/") {
 		return checkGlob(v)
@@ -292,8 +293,8 @@ func checkGlob(v string) *flaw {
 	return checkStagePath(v)
 }
 
-// checkGitURL refuses what git would take for an option or hand to a helper
-// program.
+// checkGitURL refuses an address that git would take for an option or hand to a
+// helper program.
 func checkGitURL(v string) *flaw {
 	scheme, _, _ := strings.Cut(v, "/")
 	switch {
@@ -332,7 +333,7 @@ func checkRepo(v string) *flaw {
 	return checkConf(v)
 }
 
-// checkConf refuses what has another meaning in bitbake's files.
+// checkConf refuses characters that have another meaning in bitbake's files.
 func checkConf(v string) *flaw {
 	if i := strings.IndexAny(v, "\"'\\`$"); i >= 0 {
 		return &flaw{text: "has a character that bitbake would not take as it is", from: i, to: i + 1}

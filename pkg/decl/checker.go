@@ -11,10 +11,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
-// checker compares the elements of a file with the grammar. What does not
-// belong is reported and taken out; a misspelt element is reported and then
-// treated as what it was meant to be, so that its contents are checked too
-// and what refers to it is not reported as well.
+// checker compares the elements of a file with the grammar. An element that does
+// not belong is reported and removed. A misspelt element is reported and then
+// treated as the element that was meant, so that its contents are checked too and
+// references to it are not reported as well.
 type checker struct{ rep *xmltext.Report }
 
 // checkRoot returns the file's root as a <redo>.
@@ -36,7 +36,7 @@ func (c *checker) checkRoot(n *xmltext.Node) *xmltext.Node {
 	return n
 }
 
-// element checks one element and all in it.
+// element checks one element and everything in it.
 func (c *checker) element(n *xmltext.Node) {
 	r := grammar[n.Name]
 	c.attributes(n, r)
@@ -85,8 +85,8 @@ func (c *checker) once(n *xmltext.Node, name string) {
 	}
 }
 
-// kids checks the elements in n, and returns those that belong there. The
-// elements are n's, or those of a group in it.
+// kids checks the elements in n, and returns those that belong there. The elements
+// are n's, or those of an unknown element in n.
 func (c *checker) kids(n *xmltext.Node, kids []*xmltext.Node, r rule) []*xmltext.Node {
 	good := kids[:0:0]
 	for _, k := range kids {
@@ -107,9 +107,9 @@ func (c *checker) kids(n *xmltext.Node, kids []*xmltext.Node, r rule) []*xmltext
 	return good
 }
 
-// stranger reports an element that does not belong into n. It returns true if
-// it was given the name that it was meant to have, and the elements of it if
-// it only holds things together.
+// stranger reports an element that does not belong in n. It returns true if the
+// element was given the name that was meant. If the element only groups others, it
+// returns those.
 func (c *checker) stranger(n, k *xmltext.Node, r rule) (group []*xmltext.Node, ok bool) {
 	right, hint := correct(k.Name, r.kids)
 	old := deprecated[k.Name]
@@ -120,9 +120,9 @@ func (c *checker) stranger(n, k *xmltext.Node, r rule) (group []*xmltext.Node, o
 		return nil, true
 	case strings.Contains(k.Name, ":"):
 		c.namespaced(k)
-	case n.Open: // it belongs to the element that was forgotten to be closed
+	case n.Open: // it belongs to the element whose end tag was forgotten
 	case k.Name == n.Name && k.Name == "buildstage":
-		c.rep.Errorf(at, "close the stage first", "a <buildstage> inside of another").Note(n.Tag(), "the outer one is here")
+		c.rep.Errorf(at, "close the stage first", "a <buildstage> inside another").Note(n.Tag(), "the outer one is here")
 	case len(homes(k.Name)) > 0 && len(r.kids) > 0:
 		c.rep.Errorf(at, "<"+k.Name+"> belongs in "+words.List(homes(k.Name)), "<%s> does not belong in <%s>", k.Name, n.Name)
 	case right != "":
@@ -136,7 +136,7 @@ func (c *checker) stranger(n, k *xmltext.Node, r rule) (group []*xmltext.Node, o
 		}
 		c.rep.Errorf(at, hint, "<%s> has no elements in it, but here is <%s>", n.Name, k.Name)
 	case holds(k, r.kids):
-		c.rep.Warnf(at, "", "unknown element <%s>; what is in it counts as if it were not there", k.Name)
+		c.rep.Warnf(at, "", "unknown element <%s>; its contents are read as if they stood outside it", k.Name)
 		return c.kids(n, k.Kids, r), false
 	default:
 		c.rep.Errorf(at, "<"+n.Name+"> has "+words.List(r.kids), "unknown element <%s>", k.Name)
@@ -158,8 +158,8 @@ func (c *checker) namespaced(n *xmltext.Node) {
 	c.rep.Errorf(n.Tag(), hint, "<%s>: declarations have no namespaces", n.Name)
 }
 
-// attributes checks the attributes of an element: their names, that none is
-// missing, and their values.
+// attributes checks the attributes of an element: their names, their values, and
+// that none is missing.
 func (c *checker) attributes(n *xmltext.Node, r rule) {
 	names := make([]string, len(r.attrs))
 	for i, a := range r.attrs {

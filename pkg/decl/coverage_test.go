@@ -33,12 +33,12 @@ func TestEveryFindingHasAnExample(t *testing.T) {
 			golden.Write(data)
 		}
 	}
-	// Only for what no known input leads to.
+	// Only for texts that no known input leads to.
 	unreachable := map[string]bool{
 		"not well-formed XML: invalid reference": true,
 		"a character that is not allowed in XML": true,
 		"more than %d elements":                  true, // TestTooManyElements has it
-		// TestExpanded has these: they depend on what is set.
+		// TestExpanded has these: they depend on the values of variables.
 		"the variable %s%s":                true,
 		"with its variables filled in, %s": true,
 	}
@@ -128,8 +128,8 @@ func literal(e ast.Expr) string {
 
 const manual = "../../docs/declaration.md"
 
-// fence is a block of the manual: what is behind the three backquotes,
-// and the text.
+// fence is a block of the manual: the word after the three backquotes, and the
+// text.
 var fence = regexp.MustCompile("(?m)^```(.*)\n((?s:.*?))^```$")
 
 // TestManual parses the declarations in the manual, and compares the findings

@@ -18,8 +18,8 @@ type Declaration struct {
 	Base      *BaseLayer  // the last one read wins
 	Layers    []GitLayer  // in declared order
 	LocalConf []LocalConf // every fragment, in reading order
-	// BBLayers are the directories of bblayers.conf, below the base layer's; nil
-	// means that they follow from Base and Layers. The last one read wins.
+	// BBLayers are the directories of bblayers.conf, relative to the base layer's;
+	// nil means that they follow from Base and Layers. The last one read wins.
 	BBLayers     *BBLayers
 	BBLayersConf []LocalConf // every fragment, in reading order
 	Stages       []*Stage    // in declared order; ids are unique
@@ -28,11 +28,12 @@ type Declaration struct {
 	Feeds        []Feed      // likewise
 }
 
-// Places are where the values of an element's attributes are, by "ATTRIBUTE",
-// and the words of each, by "ATTRIBUTE WORD".
+// Places has the places of the values of an element's attributes, by "ATTRIBUTE",
+// and of each word in a value, by "ATTRIBUTE WORD".
 type Places map[string]finding.Span
 
-// At is the place of an attribute's value, or of the element without one.
+// At is the place of an attribute's value, or of the element if it has no such
+// attribute.
 func (p Places) At(attr string, element finding.Span) finding.Span {
 	if at, ok := p[attr]; ok {
 		return at
@@ -40,7 +41,7 @@ func (p Places) At(attr string, element finding.Span) finding.Span {
 	return element
 }
 
-// Remote is a URL prefix that git layers refer to by name.
+// Remote is a URL prefix that git layers refer to by its name.
 type Remote struct {
 	Name, BaseURL string
 	Span          finding.Span
@@ -52,14 +53,14 @@ type BaseLayer struct {
 	Span                   finding.Span
 }
 
-// GitLayer is a git tree below the base layer.
+// GitLayer is a git tree that is checked out below the base layer.
 type GitLayer struct {
 	Name, Remote, Revision, Repo string
 	Subdirs                      []string
 	Span                         finding.Span
 }
 
-// BBLayers is an explicit list of the directories that are layers.
+// BBLayers is an explicit list of layer directories.
 type BBLayers struct {
 	Paths []string // relative to the base layer's directory, in order
 	Span  finding.Span
@@ -71,14 +72,14 @@ type LocalConf struct {
 	Span finding.Span
 }
 
-// Stage is one build stage: what it starts from and what is done in it.
+// Stage is one build stage: what it is based on, and its actions.
 type Stage struct {
 	ID           string
-	Dirs         []string // directories of the declaring file; relative sources are looked up in them, the first wins
-	Prestage     string   // id of the parent stage; empty when the stage starts from FROM or Bootstrap
+	Dirs         []string // directories of the declaring file; relative sources are looked up in them in order
+	Prestage     string   // id of the parent stage; empty if the stage starts from FROM or Bootstrap
 	Bootstrap    *Bootstrap
 	Caches       []Cache
-	Network      string   // of commands: auto, host or none; empty means that the caller says it
+	Network      string   // of commands: auto, host or none; empty leaves the choice to the caller
 	Actions      []Action // in document order; a FROM is the first
 	Span         finding.Span
 	PrestageSpan finding.Span
@@ -90,17 +91,17 @@ type Bootstrap struct {
 	Arch           string   // Debian architecture; empty means the host's
 	Variant        string   // such as minbase, the default
 	Components     []string // empty means main
-	Packages       []string // installed beside the variant's own
+	Packages       []string // installed beside the packages of the variant
 	Keyring        string   // file, relative to the declaration; empty means the archive keyring of the host
-	Mirror         string   // URL, may hold {snapshot}; empty means: from the host
+	Mirror         string   // URL, may contain {snapshot}; empty means the host's mirror
 	SecurityMirror string   // URL, or "none"
-	Snapshot       string   // yyyymmddThhmmssZ; {snapshot} in a mirror stands for it
+	Snapshot       string   // yyyymmddThhmmssZ; replaces {snapshot} in a mirror
 	Span           finding.Span
 	Places         Places
 }
 
-// At is where a word of an attribute is, or else the attribute's value, or
-// else the element.
+// At is the place of a word of an attribute; if that is not known, of the
+// attribute's value; else of the element.
 func (b *Bootstrap) At(attr, word string) finding.Span {
 	return b.Places.At(attr+" "+word, b.Places.At(attr, b.Span))
 }
@@ -108,28 +109,28 @@ func (b *Bootstrap) At(attr, word string) finding.Span {
 // Cache is a directory that is kept between builds and never enters a layer.
 type Cache struct {
 	Path string // absolute path inside the stage
-	ID   string // name that stages share it by; empty means the path
-	// Shared says that several steps may use it at a time.
+	ID   string // name under which stages share it; empty means the path
+	// Shared says that several steps may use it at the same time.
 	Shared bool
 	Span   finding.Span
 }
 
-// Generalize takes away from a disk what must not be the same on all machines
-// made of it.
+// Generalize removes from a disk what must not be the same on all machines that are
+// made from it.
 type Generalize struct {
-	Except []string // what stays: words of Generalized, and absolute patterns
+	Except []string // what is kept: words of Generalized, and absolute patterns
 	Span   finding.Span
 }
 
-// Disk is a disk image made from stages.
+// Disk is a disk image that is made from stages.
 type Disk struct {
 	ID         string
-	Stage      string     // root file system; partitions may name another. LeafStage: the only leaf; empty: to be found
+	Stage      string     // stage of the root file system; partitions may name another. LeafStage: the only leaf; empty: to be found
 	Table      string     // gpt (default) or mbr
 	Size       int64      // bytes; 0 means as large as the partitions
-	Align      int64      // bytes, of partitions whose start is chosen; 0 means 1 MiB
+	Align      int64      // bytes, for partitions whose start is not given; 0 means 1 MiB
 	GUID       *uuid.UUID // of a gpt disk; nil means derived
-	Empty      bool       // nothing is on it: no table and no partitions
+	Empty      bool       // the disk is blank: no table and no partitions
 	BIOS       *BIOS
 	Generalize *Generalize
 	Deploy     *Deploy
@@ -141,13 +142,14 @@ type Disk struct {
 	Places     Places
 }
 
-// Deploy says where bitbake has deployed what the disk takes by deploy:KIND.
+// Deploy says where bitbake has deployed the files that the disk takes by
+// deploy:KIND.
 type Deploy struct {
-	Dir     string // with a directory for each machine, or one of those; empty means where redomat has it
-	Machine string // empty means the only one, or the one of local_conf
-	Image   string // empty means the only one, or the last target that is one
+	Dir     string // has a directory for each machine, or is such a directory; empty means redomat's place
+	Machine string // empty means the only one found, or that of local_conf
+	Image   string // empty means the only one found, or the last target that is an image
 
-	// What the declaration's local_conf and bitbake targets say, see
+	// These are what the declaration's local_conf and bitbake targets say, see
 	// plan.PlaceDisk; a parser leaves them empty.
 	LikelyMachine string
 	LikelyImages  []string
@@ -158,7 +160,7 @@ type Deploy struct {
 
 // BIOS asks for GRUB's boot sector and core image.
 type BIOS struct {
-	Stage string // has grub-mkimage and its modules
+	Stage string // stage that has grub-mkimage and its modules
 	Span  finding.Span
 }
 
@@ -176,19 +178,19 @@ type Partition struct {
 	Type   string // name or GUID; empty follows from FS and Path
 	FS     string // a name of package kind, or empty for none
 	Label  string
-	Start  int64 // bytes; 0 means next aligned
+	Start  int64 // bytes; 0 means the next aligned offset
 	Size   bytesize.Partition
-	Path   string       // directory of the stage that becomes the file system; or archive, image or disk that has it, or deploy:rootfs
-	From   string       // without FS: path or glob of the file that is the content, or deploy:KIND
-	Of     string       // name of the partition whose hash tree this is
+	Path   string       // directory of the stage whose contents the file system gets; or an archive, image or disk that contains it, or deploy:rootfs
+	From   string       // without FS: path or glob of the file with the content, or deploy:KIND
+	Of     string       // name of the partition that this hash tree verifies
 	Stage  string       // overrides the disk's
 	UUID   *uuid.UUID   // of the file system and the partition; nil means derived
 	Serial *uuid.Serial // of FAT instead of a UUID; nil means derived
 
-	Profile     string   // "compat" leaves out what boot loaders of 2014 cannot read
+	Profile     string   // "compat" leaves out features that boot loaders of 2014 cannot read
 	Compression string   // empty: the file system's default
 	Attributes  []string // of a gpt table, see partitionAttributes
-	Hybrid      bool     // listed in the MBR of a gpt disk too
+	Hybrid      bool     // also listed in the MBR of a gpt disk
 	Active      bool
 	Grow        bool
 
@@ -199,18 +201,18 @@ type Partition struct {
 
 // VM describes the virtual machine that an appliance format declares.
 type VM struct {
-	Name                     string // empty means the product's
+	Name                     string // empty means the name of the product
 	Product, Vendor, Version string
 	ProductURL, VendorURL    string
 	Cores                    int     // 0 means the format's default
 	Memory                   int64   // bytes; 0 means the format's default
 	NICs                     *int    // nil means the format's default
-	Network                  string  // that the NICs are connected to
-	Controller               string  // of the disks: pvscsi, lsilogic, lsisas, ahci or nvme
+	Network                  string  // network that the NICs are connected to
+	Controller               string  // controller of the disks: pvscsi, lsilogic, lsisas, ahci or nvme
 	Hardware                 []int   // versions of virtual hardware, 13 for vmx-13
 	Guest                    string  // VMware's name of the guest system
 	Firmware                 string  // bios or efi
-	DataDisks                []int64 // bytes of empty disks beside the one with the system
+	DataDisks                []int64 // bytes of empty disks beside the system's
 	CDROM                    *CDROM  // nil for no drive
 	Profile                  string  // classic, or empty
 	Manifest                 string  // sha256 (default) or sha1
@@ -220,7 +222,7 @@ type VM struct {
 	Places                   Places
 }
 
-// CDROM is an ISO in the drive of a virtual machine.
+// CDROM is an ISO image in the drive of a virtual machine.
 type CDROM struct {
 	Stage, From string // path or glob of a file in the stage; empty: the disk's
 	Span        finding.Span
@@ -229,21 +231,21 @@ type CDROM struct {
 // Expect is what a booted disk must print.
 type Expect struct {
 	Console string        // text, not a pattern, on the serial console
-	Within  time.Duration // 0 means: as long as the caller likes
+	Within  time.Duration // 0 means that the caller decides
 	Span    finding.Span
 }
 
-// Artifact is a file of a stage that people want to have.
+// Artifact is a file of a stage that the build is made for.
 type Artifact struct {
-	Stage string // empty means the one that is asked for
+	Stage string // empty means the stage that is asked for
 	Path  string // path or glob inside the stage
-	Name  string // what to call it; ends with a slash for a directory; empty means as in the stage
+	Name  string // name of the result; ends with a slash for a directory; empty means the name in the stage
 	Span  finding.Span
 }
 
 // Feed is a directory of packages in a stage.
 type Feed struct {
-	Stage string // empty means the one that is asked for
+	Stage string // empty means the stage that is asked for
 	Path  string
 	Span  finding.Span
 }
@@ -270,7 +272,8 @@ func (d *Declaration) Disk(id string) *Disk {
 
 // Leaves returns the stages that a disk with stage="leaf" may be made from: no
 // stage is based on them or copies from them, and no disk takes boot code or files
-// from them, unless they are also a disk's own stage.
+// from them. The stage that a disk itself is made from counts as one that no disk
+// takes from.
 func (d *Declaration) Leaves() []*Stage {
 	used := map[string]bool{}
 	for _, k := range d.Disks {
@@ -294,7 +297,7 @@ func (d *Declaration) Leaves() []*Stage {
 	return leaves
 }
 
-// helpers adds the stages that the disk is made from beside its own.
+// helpers adds the stages that the disk uses beside its own.
 func (k *Disk) helpers(used map[string]bool) {
 	if k.BIOS != nil {
 		used[k.BIOS.Stage] = true

@@ -12,20 +12,20 @@ import (
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
-// LeafStage is what a disk calls the only leaf of the declaration, whatever its
-// name. A stage of that name comes first.
+// LeafStage is the word by which a disk names the only leaf of the declaration. A
+// stage that has this name takes precedence.
 const LeafStage = "leaf"
 
-// deployScheme begins a value that names what bitbake has deployed.
+// deployScheme begins a value that names files that bitbake has deployed.
 const deployScheme = "deploy:"
 
-// DeployKinds are what can be behind "deploy:".
+// DeployKinds are the words that may follow "deploy:".
 var DeployKinds = []string{"rootfs", "kernel", "dtb", "modules", "u-boot", "bootscript", "systemd-boot", "grub-efi", "efi-stub", "iso"}
 
-// DeployKind is the kind that a value of the form deploy:KIND names.
+// DeployKind returns the kind that a value of the form deploy:KIND names.
 func DeployKind(v string) (kind string, ok bool) { return strings.CutPrefix(v, deployScheme) }
 
-// checkSource allows a path in a stage with a pattern, and deploy:KIND.
+// checkSource allows deploy:KIND, and a path in a stage with a pattern.
 func checkSource(v string) *flaw {
 	kind, ok := DeployKind(v)
 	if !ok {
@@ -37,18 +37,20 @@ func checkSource(v string) *flaw {
 	right, _ := correct(kind, DeployKinds)
 	hint := "did you mean " + finding.QuoteValue(deployScheme+right) + "?"
 	if right == "" {
-		hint = deployScheme + "KIND has one of " + words.List(DeployKinds)
+		hint = deployScheme + "KIND, where KIND is one of " + words.List(DeployKinds)
 	}
 	return &flaw{text: "is unknown", hint: hint, from: 0, to: len(v), part: true}
 }
 
-// checkDeployName is for the names of machines and images.
+// checkDeployName checks the name of a machine or an image.
 var checkDeployName = matches(`^[A-Za-z0-9][A-Za-z0-9.+_-]*$`, "is not the name of a machine or image", "as bitbake has it, such as qemux86-64 or core-image-minimal")
 
-// PartUUID stands for the PARTUUID of a partition by its name.
+// PartUUID matches a reference to the PARTUUID of a partition by the partition's
+// name.
 var PartUUID = lazyregexp.New(`\{partuuid:([^{}]*)\}`)
 
-// checkPartUUIDs reports PARTUUIDs of partitions that the disk does not have.
+// checkPartUUIDs reports references to the PARTUUID of a partition that the disk
+// does not have.
 func checkPartUUIDs(rep *xmltext.Report, parts []*xmltext.Node) {
 	var known []string
 	for _, p := range parts {

@@ -74,7 +74,7 @@ func or(v, otherwise string) string {
 func (d *diskBuilder) stageRef(k *xmltext.Node) {
 	for _, attr := range []string{"stage", "busybox-stage"} {
 		v := k.Value(attr)
-		if v == "" || k == d.n && v == LeafStage { // which is a stage of that name, or the leaf
+		if v == "" || k == d.n && v == LeafStage { // a stage of that name, or the leaf
 			continue
 		}
 		who := "disk " + finding.QuoteValue(d.disk.ID)
@@ -90,7 +90,7 @@ func (d *diskBuilder) stageRef(k *xmltext.Node) {
 }
 
 func (d *diskBuilder) partition(k *xmltext.Node) {
-	size, _ := bytesize.ParsePartition(k.Value("size")) // what is wrong with it has been said
+	size, _ := bytesize.ParsePartition(k.Value("size")) // the mistake has been reported
 	p := &Partition{
 		Name: k.Value("name"), Type: k.Value("type"), FS: k.Value("fs"), Label: k.Value("label"),
 		Start: sizeOf(k, "start"), Size: size, Path: k.Value("path"), From: k.Value("from"), Of: k.Value("of"),
@@ -132,19 +132,19 @@ func newItem(k *xmltext.Node) Item {
 	}
 }
 
-// newRamdisk is what elements that compose an initrd have in common.
+// newRamdisk reads the attributes that all elements for an initrd have in common.
 func newRamdisk(k *xmltext.Node) Ramdisk {
 	return Ramdisk{Modules: strings.Fields(k.Value("modules")), Programs: strings.Fields(k.Value("programs")), Compression: k.Value("compression")}
 }
 
-// newMenu is what boot menus have in common.
+// newMenu reads the attributes that boot menus have in common.
 func newMenu(k *xmltext.Node, kernel string) Menu {
 	m := Menu{
 		Kernel: or(k.Value("kernel"), kernel), Initrd: "/initrd.img", Cmdline: k.Value("cmdline"), Title: k.Value("title"),
 		Timeout: time.Duration(countOf(k, "timeout")) * time.Second,
 	}
 	if k.Attr("initrd") != nil {
-		m.Initrd = k.Value("initrd") // empty: boot without one
+		m.Initrd = k.Value("initrd") // empty: boot without an initrd
 	}
 	return m
 }
@@ -182,8 +182,8 @@ func paragraph(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// fileText drops what is there only to lay the declaration out: the line
-// break behind the start tag, and the blanks before the end tag.
+// fileText drops what only lays the declaration out: the line break after the start
+// tag, and the blanks before the end tag.
 func fileText(s string) string {
 	lead := strings.TrimLeft(s, " \t")
 	if strings.HasPrefix(lead, "\n") {

@@ -32,7 +32,7 @@ func (s *stageBuilder) env(arg xmltext.Text) (vars []EnvVar) {
 			pos++
 			continue
 		}
-		if strings.HasPrefix(arg.S[pos:], "\\\n") { // goes on in the next line
+		if strings.HasPrefix(arg.S[pos:], "\\\n") { // continues on the next line
 			pos += 2
 			continue
 		}
@@ -49,8 +49,8 @@ func (s *stageBuilder) env(arg xmltext.Text) (vars []EnvVar) {
 	return vars
 }
 
-// wordEnd returns the end of the word that begins at i: white space inside
-// quotes, or behind a backslash, belongs to it.
+// wordEnd returns the end of the word that begins at i. White space inside quotes,
+// or after a backslash, is part of the word.
 func wordEnd(v string, i int) int {
 	var inside byte
 	for ; i < len(v); i++ {
@@ -73,7 +73,7 @@ func wordEnd(v string, i int) int {
 // variable adds one variable; value may have quotes in it.
 func (s *stageBuilder) variable(vars *[]EnvVar, name, value xmltext.Text) {
 	if !variable().MatchString(name.S) {
-		s.rep.Errorf(name.Place(0, len(name.S)), "letters, digits and _, the first one no digit", "%s is not the name of a variable", finding.QuoteValue(name.S))
+		s.rep.Errorf(name.Place(0, len(name.S)), "letters, digits and _, not beginning with a digit", "%s is not the name of a variable", finding.QuoteValue(name.S))
 		return
 	}
 	v := EnvVar{Name: name.S}
@@ -85,9 +85,9 @@ func (s *stageBuilder) variable(vars *[]EnvVar, name, value xmltext.Text) {
 	*vars = append(*vars, v)
 }
 
-// unquote sets Value and Expand from what was written.
+// unquote sets Value and Expand from the text as written.
 func (v *EnvVar) unquote(w string) *flaw {
-	var b strings.Builder // with $$ for a sign that stands for itself
+	var b strings.Builder // with $$ for a dollar sign that stands for itself
 	var inside byte
 	opened := 0
 	for i := 0; i < len(w); i++ {
@@ -120,7 +120,7 @@ func (v *EnvVar) unquote(w string) *flaw {
 			}
 			v.Expand = true
 		case c == '$':
-			return &flaw{from: i, to: i + 1, text: `a bare "$" in a value of ENV`, hint: `write $NAME or ${NAME} for a variable, \$ for the sign itself`}
+			return &flaw{from: i, to: i + 1, text: `a bare "$" in a value of ENV`, hint: `write $NAME or ${NAME} for a variable, \$ for a dollar sign`}
 		}
 		b.WriteByte(c)
 	}
@@ -133,7 +133,7 @@ func (v *EnvVar) unquote(w string) *flaw {
 	return nil
 }
 
-// braced looks at a use of a variable at the beginning of a text.
+// braced parses a use of a variable at the beginning of a text.
 func braced(w string) *flaw {
 	t := template{word: w, literal: '\\', value: func(string) (string, bool) { return "", false }, use: func(string, int, int, bool) {}}
 	if strings.HasPrefix(w, "${") {

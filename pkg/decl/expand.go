@@ -17,19 +17,19 @@ type Variable struct {
 	Span finding.Span
 }
 
-// Lookup is the value of a variable; ok is false if it is not set.
+// Lookup returns the value of a variable; ok is false if it is not set.
 type Lookup func(name string) (value string, ok bool)
 
-// template is a word with variables in it, as a Dockerfile has them: $NAME,
-// ${NAME}, ${NAME:-word} (word where NAME is not set or empty), ${NAME:+word}
-// (word where it is set and not empty), and both without the colon, where an
-// empty value counts. A sign that stands for itself has the byte literal before
-// it; one without a name behind it is itself too.
+// template is a word with variables in it, with the syntax of a Dockerfile: $NAME,
+// ${NAME}, ${NAME:-word} (word where NAME is not set or empty), ${NAME:+word} (word
+// where it is set and not empty), and both without the colon, where an empty value
+// counts as set. A dollar sign after the byte literal stands for itself; so does
+// one that no name follows.
 type template struct {
 	word    string
 	literal byte
 	value   Lookup
-	use     func(name string, from, to int, ok bool) // reports a use; from and to are offsets
+	use     func(name string, from, to int, ok bool) // is called for each use; from and to are offsets
 
 	pos  int
 	flaw *flaw
@@ -39,7 +39,8 @@ var nameStart = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*`)
 
 const badVariable = "$NAME, ${NAME}, ${NAME:-default} and ${NAME:+other} are known"
 
-// fill is the text up to the end of the word or, nested, the next brace.
+// fill returns the text, filled in, up to the end of the word or, if nested, the
+// next closing brace.
 func (t *template) fill(nested bool) string {
 	var b strings.Builder
 	for t.pos < len(t.word) && t.flaw == nil {
@@ -67,7 +68,7 @@ func (t *template) fill(nested bool) string {
 	return b.String()
 }
 
-// braces is the value of what is written as ${...}.
+// braces returns the value of an expression ${...}.
 func (t *template) braces() string {
 	at := t.pos
 	name := nameStart().FindString(t.word[at+2:])
@@ -93,7 +94,7 @@ func (t *template) braces() string {
 		return v
 	}
 	set := ok && (v != "" || op[0] != ':')
-	wants := strings.HasSuffix(op, "+") == set // its word counts
+	wants := strings.HasSuffix(op, "+") == set // the word of the expression is used
 	use := t.use
 	if !wants {
 		t.use = func(string, int, int, bool) {}
@@ -114,8 +115,8 @@ func (t *template) braces() string {
 	return v
 }
 
-// Fill fills in the variables of a value of ENV. What is not set is empty, as
-// in a Dockerfile.
+// Fill fills in the variables of a value of ENV. A variable that is not set is
+// empty, as in a Dockerfile.
 func (v EnvVar) Fill(value Lookup) string {
 	if !v.Expand {
 		return v.Value
@@ -124,8 +125,8 @@ func (v EnvVar) Fill(value Lookup) string {
 	return t.fill(false)
 }
 
-// variables notes the variables of a word of an action that has a path or a
-// user in it, and reports whether there are any.
+// variables notes the variables of a word that has a path or a user in it, and
+// reports whether there are any.
 func (s *stageBuilder) variables(uses *[]Variable, w xmltext.Text) bool {
 	found := false
 	t := template{word: w.S, literal: '\\', value: func(string) (string, bool) { return "", false }}
@@ -142,8 +143,8 @@ func (s *stageBuilder) variables(uses *[]Variable, w xmltext.Text) bool {
 }
 
 // Expanded is an action with the variables of its paths and users filled in. A
-// variable that is not set and has no default, and what is not a path or user then,
-// are findings.
+// variable that is not set and has no default is a finding, as is a result that is
+// not a path or user.
 func Expanded(a Action, value Lookup) (Action, finding.Findings) {
 	switch do := a.(type) {
 	case *Copy:
@@ -171,8 +172,8 @@ func Expanded(a Action, value Lookup) (Action, finding.Findings) {
 	return a, nil
 }
 
-// filler fills in the variables of one action, and looks at the words then as the
-// parser looks at others.
+// filler fills in the variables of one action, and then checks the words as the
+// parser checks words without variables.
 type filler struct {
 	at    finding.Span
 	uses  []Variable
@@ -201,11 +202,11 @@ func (f *filler) unset(name string) finding.Finding {
 	}
 	return finding.Finding{
 		Span: at, Summary: "the variable " + finding.QuoteValue(name) + " is not set here",
-		Hint: "set it by ENV before, give a default by ${" + name + ":-...}, or write \\$ for the sign itself",
+		Hint: "set it by ENV before, give a default by ${" + name + ":-...}, or write \\$ for a dollar sign",
 	}
 }
 
-// changed reports whether there is something to look at again.
+// changed reports whether the words have to be checked again.
 func (f *filler) changed() bool { return len(f.fs) == 0 && len(f.uses) > 0 }
 
 func (f *filler) bad(text string) {

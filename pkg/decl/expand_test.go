@@ -28,7 +28,7 @@ func values(name string) (string, bool) {
 	return v, ok
 }
 
-// Variables in paths and users are filled in as a Dockerfile has it.
+// Variables in paths and users are filled in as in a Dockerfile.
 func TestExpanded(t *testing.T) {
 	for _, tt := range []struct {
 		action string
@@ -50,7 +50,7 @@ func TestExpanded(t *testing.T) {
 		{"ADD data ${APP}/x", "/srv/app/x"},
 		{"COPY a b $APP/", "/srv/app/"},
 		{`ADD ["a b", "$APP/a b"]`, "/srv/app/a b"},
-		{"WORKDIR /x/$NONE", "a.xml:2:20: error: the variable \"NONE\" is not set here\n    2 |<action>WORKDIR /x/$NONE</action>\n      |                   ^^^^^ set it by ENV before, give a default by ${NONE:-...}, or write \\$ for the sign itself\n"},
+		{"WORKDIR /x/$NONE", "a.xml:2:20: error: the variable \"NONE\" is not set here\n    2 |<action>WORKDIR /x/$NONE</action>\n      |                   ^^^^^ set it by ENV before, give a default by ${NONE:-...}, or write \\$ for a dollar sign\n"},
 		{"WORKDIR $EMPTY", "a.xml:2:17: error: with its variables filled in, a name is empty\n    2 |<action>WORKDIR $EMPTY</action>\n      |                ^^^^^^\n"},
 		{"USER $BAD", "a.xml:2:14: error: with its variables filled in, \"a b\" is not a user\n    2 |<action>USER $BAD</action>\n      |             ^^^^\n"},
 		{"ADD x $UP", "a.xml:2:13: error: with its variables filled in, path \"/../..\" climbs out of the root with ..\n    2 |<action>ADD x $UP</action>\n      |            ^^^^^\n"},
@@ -91,7 +91,7 @@ func destination(a Action) string {
 	return ""
 }
 
-// ENV takes the same forms, and what is not set is empty.
+// ENV takes the same forms, and a variable that is not set is empty.
 func TestEnvFill(t *testing.T) {
 	for text, want := range map[string]string{
 		`A=$APP/x`:                  "/srv/app/x",

@@ -16,9 +16,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// FuzzParse checks that parsing and rendering end without a panic whatever is
-// in a file, that every finding is in it, and that what encoding/xml refuses
-// is an error here too.
+// FuzzParse checks that parsing and rendering end without a panic whatever the file
+// contains, that the place of every finding is in the file, and that a file that
+// encoding/xml refuses gives an error here too.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(everything))
 	names, err := filepath.Glob("testdata/findings/*.txtar")

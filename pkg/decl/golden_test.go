@@ -20,8 +20,8 @@ var update = flag.Bool("update", false, "write the golden files")
 
 const want = "want.txt"
 
-// TestFindings parses all files of each archive together, and compares the
-// findings as rendered with the archive's last file.
+// TestFindings parses the files of each archive together, and compares the rendered
+// findings with the archive's last file.
 func TestFindings(t *testing.T) {
 	names, err := filepath.Glob("testdata/findings/*.txtar")
 	if err != nil || len(names) == 0 {
@@ -79,7 +79,7 @@ func updateArchive(t *testing.T, name string, ar *txtar.Archive, got string) {
 	}
 }
 
-// checkSpans checks that every place is inside of its file.
+// checkSpans checks that every place is inside its file.
 func checkSpans(t testing.TB, files []Source, fs finding.Findings) {
 	t.Helper()
 	for _, f := range fs {

@@ -8,18 +8,18 @@ import (
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
-// rule says what an element may have.
+// rule says what an element may contain.
 type rule struct {
 	attrs []attrRule
-	kids  []string // elements that may be in it
-	once  []string // of these, at most one
+	kids  []string // elements that are allowed in it
+	once  []string // of these, those allowed once
 	text  textRule
 }
 
 type attrRule struct {
 	name     string
 	required bool
-	check    check // of a value that is not empty; nil allows everything
+	check    check // checks a value that is not empty; nil allows every value
 }
 
 type textRule int
@@ -33,8 +33,8 @@ const (
 // rootName is the element that a file consists of.
 const rootName = "redo"
 
-// grammar is the language: every element by name, as no two elements of one
-// name differ by where they stand.
+// grammar is the language: every element by its name. Elements of the same name do
+// not differ by where they stand.
 var grammar = map[string]rule{
 	rootName: {
 		attrs: []attrRule{{"base", false, checkHostPath}},
@@ -207,7 +207,7 @@ var grammar = map[string]rule{
 	"eula":       {text: mustText},
 	"expect":     {attrs: []attrRule{{"console", true, checkOneLine}, {"within", false, checkDuration}}},
 
-	// What a build is for, beside disks.
+	// Results of a build beside disks.
 	"artifact": {attrs: []attrRule{
 		{"stage", false, nil}, {"path", true, checkGlob}, {"name", false, checkArtifactName},
 	}},
@@ -217,14 +217,14 @@ var grammar = map[string]rule{
 // variants are those that pkg/source/debian knows.
 var variants = []string{"essential", "apt", "minbase", "required", "buildd", "important", "standard"}
 
-// debianArchs are the names of dpkg-architecture, those of the release first.
+// debianArchs are names of dpkg-architecture, those of the release first.
 var debianArchs = []string{
 	"amd64", "arm64", "armel", "armhf", "i386", "mips64el", "ppc64el", "riscv64", "s390x",
 	"alpha", "hppa", "hurd-i386", "hurd-amd64", "ia64", "loong64", "m68k", "mipsel", "powerpc", "ppc64", "sh4", "sparc64", "x32",
 }
 
-// meant maps words that other tools, or redomat's own outdated manual, use to
-// those of this language.
+// meant maps words that other tools, or redomat's own outdated manual, use to the
+// words of this language.
 var meant = map[string]string{
 	"run": "action", "stage": "buildstage", "parent": "prestage", "url": "baseurl",
 	"vfat": "fat32", "fat": "fat32", "msdosfs": "fat16", "squash": "squashfs", "ext3": "ext4", "ext2": "ext4", "dos": "mbr", "msdos": "mbr",
@@ -232,11 +232,11 @@ var meant = map[string]string{
 	"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "armv7": "armhf", "arm": "armhf", "x86": "i386", "i686": "i386",
 }
 
-// deprecated are names that redomat's manual had for what it then called
-// otherwise. They are taken, with a warning.
+// deprecated maps names of redomat's manual to today's names. They are accepted
+// with a warning.
 var deprecated = map[string]string{"dockerline": "action", "fetch": "baseurl", "reponame": "repo"}
 
-// correct is didYouMean that also knows what other tools call it.
+// correct is didYouMean that also knows the words of other tools.
 func correct(word string, known []string) (right, hint string) {
 	right = words.Suggest(word, known)
 	if m := meant[word]; m != "" {
@@ -252,7 +252,7 @@ func correct(word string, known []string) (right, hint string) {
 	return right, "did you mean " + finding.QuoteValue(right) + "?"
 }
 
-// homes returns the elements that an element may be in.
+// homes returns the elements that may contain an element.
 func homes(name string) []string {
 	var in []string
 	for _, parent := range sorted(grammar) {

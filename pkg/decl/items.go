@@ -26,8 +26,8 @@ const (
 	UKIItemKind        ItemKind = "uki"
 )
 
-// Item is something put on a partition's file system beside Path's tree: one of
-// the types of this file, as a pointer.
+// Item is something that is put on a partition's file system beside Path's tree:
+// one of the types of this file, as a pointer.
 type Item interface {
 	Kind() ItemKind // the name of its element
 	// At is the place of an attribute's value, or of the item without one.
@@ -50,10 +50,10 @@ type CopyItem struct {
 	Stage    string // overrides the partition's
 	From     string // path or glob inside the stage, or deploy:KIND
 	To       string // path on the file system; ends with a slash for a directory
-	Optional bool   // left out where there is nothing to copy
+	Optional bool   // left out if there is nothing to copy
 }
 
-// FileItem is a file with a text of the declaration.
+// FileItem is a file whose text is in the declaration.
 type FileItem struct {
 	Element
 	To   string
@@ -61,10 +61,11 @@ type FileItem struct {
 	Text string
 }
 
-// Ramdisk is what is in an initrd.
+// Ramdisk is the content of an initrd.
 type Ramdisk struct {
 	Modules []string
-	// Programs of the stage that the initrd has too, with their libraries.
+	// Programs are programs of the stage that the initrd also gets, with their
+	// libraries.
 	Programs    []string
 	Compression string // gzip (default) or zstd
 }
@@ -74,13 +75,13 @@ type InitrdItem struct {
 	Element
 	Ramdisk
 	Stage  string // overrides the partition's
-	From   string // path or glob inside the stage of what has the modules, or deploy:KIND; empty means the stage
+	From   string // path or glob inside the stage of the tree that has the modules, or deploy:KIND; empty means the stage's root
 	To     string
-	Kernel string // version whose modules to take
-	// Busybox is a path or glob in BusyboxStage, for where what has the modules
-	// has none.
+	Kernel string // kernel version whose modules to take
+	// Busybox is a path or glob in BusyboxStage, for a tree of modules that has no
+	// busybox.
 	Busybox, BusyboxStage string
-	Optional              bool // left out where the kernel needs none
+	Optional              bool // left out if the kernel needs no initrd
 }
 
 // Menu is the entry of a boot menu.
@@ -92,13 +93,13 @@ type Menu struct {
 	Timeout time.Duration // in whole seconds
 }
 
-// LoaderItem makes boot menus of GRUB and systemd-boot.
+// LoaderItem makes boot menus for GRUB and systemd-boot.
 type LoaderItem struct {
 	Element
 	Menu // Kernel is /vmlinuz by default
 }
 
-// ExtlinuxItem is a boot menu of u-boot.
+// ExtlinuxItem is a boot menu for u-boot.
 type ExtlinuxItem struct {
 	Element
 	Menu        // Kernel is /zImage by default
@@ -106,7 +107,7 @@ type ExtlinuxItem struct {
 	FDT  string // device tree
 }
 
-// BootscriptItem is a script of u-boot, as an image.
+// BootscriptItem is a script for u-boot, as an image.
 type BootscriptItem struct {
 	Element
 	To   string // default /boot.scr
@@ -114,7 +115,7 @@ type BootscriptItem struct {
 	Text string
 }
 
-// UKIItem is kernel, initrd and command line as one EFI program.
+// UKIItem is a kernel, initrd and command line as one EFI program.
 type UKIItem struct {
 	Element
 	Ramdisk
@@ -154,7 +155,7 @@ func (*ExtlinuxItem) item()   {}
 func (*BootscriptItem) item() {}
 func (*UKIItem) item()        {}
 
-// emptyItem is an item of a kind, nil if that is not known.
+// emptyItem is an empty item of a kind, or nil if the kind is not known.
 func emptyItem(kind ItemKind) Item {
 	switch kind {
 	case CopyItemKind:
@@ -175,7 +176,7 @@ func emptyItem(kind ItemKind) Item {
 	return nil
 }
 
-// ItemStages are the stages that an item names, without those it does not name.
+// ItemStages are the stages that an item names.
 func ItemStages(it Item) []string {
 	var all []string
 	switch it := it.(type) {
@@ -189,14 +190,15 @@ func ItemStages(it Item) []string {
 	return slices.DeleteFunc(all, func(id string) bool { return id == "" })
 }
 
-// Taken is a path or glob in a stage, or deploy:KIND, that an item takes.
+// Taken is a path or glob in a stage, or deploy:KIND, from which an item takes
+// files.
 type Taken struct {
 	Stage string // empty means the partition's
 	From  string // may be empty
-	Attr  string // that says it
+	Attr  string // attribute that names it
 }
 
-// TakenBy is what an item takes from stages, busybox aside.
+// TakenBy lists what an item takes from stages, except for busybox.
 func TakenBy(it Item) []Taken {
 	switch it := it.(type) {
 	case *CopyItem:
@@ -209,7 +211,7 @@ func TakenBy(it Item) []Taken {
 	return nil
 }
 
-// Items are those of a partition, in document order. As JSON, each has its kind
+// Items are the items of a partition, in document order. In JSON, each has its kind
 // beside it.
 type Items []Item
 
@@ -218,7 +220,7 @@ type kindedItem struct {
 	Item json.RawMessage
 }
 
-// MarshalJSON is what UnmarshalJSON reads.
+// MarshalJSON writes the form that UnmarshalJSON reads.
 func (all Items) MarshalJSON() ([]byte, error) {
 	if all == nil {
 		return []byte("null"), nil
@@ -237,7 +239,7 @@ func (all Items) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON reads what MarshalJSON made.
+// UnmarshalJSON reads the form that MarshalJSON writes.
 func (all *Items) UnmarshalJSON(data []byte) error {
 	var in []kindedItem
 	if err := json.Unmarshal(data, &in); err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/carosio/carosbuild/targets"
 )
 
-// declared are the disks of every declaration there is: the built-in targets, the
-// published ones and the test's own.
+// declared are the disks of all available declarations: the built-in targets, the
+// published ones and those of this test.
 func declared(t *testing.T) map[string][]*Disk {
 	t.Helper()
 	disks := map[string][]*Disk{"everything": parse(t, everything).Disks}

@@ -11,12 +11,12 @@ import (
 
 // Source is one declaration file.
 type Source struct {
-	Name string   // as findings name it
-	Dirs []string // relative sources of its stages are looked up here, the first wins
+	Name string   // as findings call it
+	Dirs []string // relative sources of its stages are looked up here, in order
 	Data []byte
 }
 
-// Texts gives the content of files by their names, for findings to show.
+// Texts returns the contents of files by name, for findings to show.
 func Texts(files []Source) func(name string) ([]byte, bool) {
 	return func(name string) ([]byte, bool) {
 		for _, f := range files {
@@ -28,10 +28,10 @@ func Texts(files []Source) func(name string) ([]byte, bool) {
 	}
 }
 
-// Parse reads the files in order and merges them: a stage, remote, layer or
-// disk of a later file replaces the whole one of the same id or name at its
-// place, the last base layer wins, and all local_conf fragments are kept. What
-// one file refers to may be declared in any other.
+// Parse reads the files in order and merges them: a stage, remote, layer or disk of
+// a later file replaces the one with the same id or name as a whole, in its
+// position, the last base layer wins, and all local_conf fragments are kept. A file
+// may refer to what any other file declares.
 //
 // The declaration is never nil. It is complete and consistent unless
 // Findings.HasErrors reports true.
@@ -52,8 +52,8 @@ func Parse(files ...Source) (*Declaration, finding.Findings) {
 	return b.decl, rep.Findings()
 }
 
-// StageText is the text of a stage as a declaration has it, from the indentation of
-// its first line on; "" if it has no such stage.
+// StageText is the text of a stage in the declaration, from the indentation of its
+// first line on; "" if there is no such stage.
 func StageText(s Source, id string) string {
 	root, _ := xmltext.Read(0, s.Name, s.Data, &xmltext.Report{})
 	if root == nil {
@@ -68,9 +68,9 @@ func StageText(s Source, id string) string {
 	return ""
 }
 
-// Base is the file that a declaration says it is based on, which is read before
-// it, and the place where it says so. It is "" for none, and for what cannot be
-// read that far: Parse says why.
+// Base is the file that a declaration is based on, which is read before it, and the
+// place where the declaration says so. It is "" if there is none, and if the file
+// cannot be read that far: Parse reports why.
 func Base(s Source) (name string, at finding.Span) {
 	root, _ := xmltext.Read(0, s.Name, s.Data, &xmltext.Report{})
 	if root == nil || root.Name != rootName || root.Value("base") == "" {

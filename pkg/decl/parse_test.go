@@ -131,7 +131,7 @@ var someUUID = uuid.UUID{0x4f, 0x68, 0xbc, 0xe3, 0xe8, 0xcd, 0x4d, 0xb1, 0x96, 0
 
 func ptr[T any](v T) *T { return &v }
 
-// TestSpans checks where the parts of a declaration say that they stand.
+// TestSpans checks the places of the parts of a declaration.
 func TestSpans(t *testing.T) {
 	d := parse(t, everything)
 	files := []Source{{Name: "a.xml", Data: []byte(everything)}}
@@ -226,7 +226,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// TestReplacedReferences: what a replaced stage refers to does not matter.
+// TestReplacedReferences: references of a replaced stage are not checked.
 func TestReplacedReferences(t *testing.T) {
 	parse(t, `<redo><buildstage id="a"><prestage>nowhere</prestage></buildstage></redo>`,
 		`<redo><buildstage id="a"><action>FROM debian:12</action></buildstage></redo>`)
@@ -355,7 +355,7 @@ func TestNamelessStages(t *testing.T) {
 	}
 }
 
-// TestDeprecatedNames takes what redomat's manual called otherwise.
+// TestDeprecatedNames accepts the names of redomat's manual.
 func TestDeprecatedNames(t *testing.T) {
 	d, findings := Parse(Source{Name: "a.xml", Data: []byte(`<redo>
 	<layer_declaration><remote name="a" fetch="git://example.org/"/><baselayer remote="a" revision="1" reponame="poky"/></layer_declaration>
@@ -369,7 +369,7 @@ func TestDeprecatedNames(t *testing.T) {
 	}
 }
 
-// TestStageText has a stage as it is written, and none that is not closed.
+// TestStageText finds a stage as it is written, and not one that is not closed.
 func TestStageText(t *testing.T) {
 	const stage = "<buildstage  id='b'>\n\t\t<action><![CDATA[RUN </buildstage>]]></action>\n\t</buildstage>"
 	src := Source{Name: "a.xml", Data: []byte("<redo>\n\t<!-- <buildstage id=\"b\"/> -->\n\t<buildstage id=\"a\"/>\n\t" + stage + "\n\t<disk id=\"b\"/>\n</redo>")}

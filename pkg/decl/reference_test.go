@@ -19,14 +19,14 @@ var (
 	manualLink = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
 )
 
-// plainText is a text of the manual without its markup.
+// plainText is a text of the manual without markup.
 func plainText(s string) string {
 	s = manualLink.ReplaceAllString(s, "$1")
 	return strings.Join(strings.Fields(strings.ReplaceAll(s, "`", "")), " ")
 }
 
-// manualReference is reference.txt as the manual has it: of each element the
-// first paragraph, of each attribute its row. What is about the root element has
+// manualReference is reference.txt as the manual has it: the first paragraph of
+// each element and the row of each attribute. What is about the root element has
 // sections of other names.
 func manualReference(t *testing.T) string {
 	t.Helper()
@@ -71,8 +71,8 @@ func manualReference(t *testing.T) string {
 	return out.String()
 }
 
-// TestReference wants the manual's word on each element and attribute in the
-// schema, where editors find it; -update takes it over.
+// TestReference wants the manual's description of each element and attribute in the
+// schema, where editors find it; -update copies it there.
 func TestReference(t *testing.T) {
 	want := manualReference(t)
 	if *update {

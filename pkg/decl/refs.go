@@ -43,7 +43,7 @@ func (b *builder) checkReferences() {
 	}
 }
 
-// maxKnown is the most names that corrections are sought among.
+// maxKnown is the largest number of names that are searched for corrections.
 const maxKnown = 2000
 
 func (b *builder) checkRef(r ref, known map[string]named, element string) {
@@ -60,12 +60,12 @@ func (b *builder) checkRef(r ref, known map[string]named, element string) {
 	}
 }
 
-// state is how far the search for cycles has come with a stage.
+// state is how far the search for cycles has got with a stage.
 type state int
 
 const (
 	unseen state = iota
-	open         // on the path to where the search is
+	open         // on the path that the search is following
 	done
 )
 
@@ -98,13 +98,14 @@ func (b *builder) checkCycles() {
 	}
 }
 
-// step says that a stage needs another one, and where it says so.
+// step says that a stage needs another one, and where the declaration says so.
 type step struct {
 	id string
 	to ref
 }
 
-// cycle reports the end of a path, from the stage that it has come back to.
+// cycle reports the end of a path, from the stage on to which the path has
+// returned.
 func (b *builder) cycle(path []step, back string) {
 	i := slices.IndexFunc(path, func(s step) bool { return s.id == back })
 	path = path[i:]

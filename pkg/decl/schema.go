@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Schema is the language as a RELAX NG schema in XML syntax, for editors and
-// for xmllint. It knows elements, attributes and words; what a value has to look
-// like otherwise, and what has to fit together, only Parse knows.
+// Schema is the language as a RELAX NG schema in XML syntax, for editors and for
+// xmllint. It knows elements, attributes and words; other rules for values, and
+// rules that concern several of them, only Parse knows.
 func Schema() []byte {
 	s := &schema{}
 	s.line(0, `<?xml version="1.0" encoding="UTF-8"?>`)
@@ -32,7 +32,7 @@ func Schema() []byte {
 	return s.b.Bytes()
 }
 
-// schema is the text so far.
+// schema is the text written so far.
 type schema struct{ b bytes.Buffer }
 
 func (s *schema) line(depth int, format string, args ...any) {
@@ -86,14 +86,14 @@ func (s *schema) attribute(element string, a attrRule) {
 	}
 }
 
-// manualTexts is what the manual says about each element and attribute: a line
-// each, with ELEMENT or ELEMENT ATTRIBUTE, a tab and the text. TestReference
-// makes it of the manual.
+// manualTexts is what the manual says about each element and attribute: one line
+// each, with ELEMENT or ELEMENT ATTRIBUTE, a tab and the text. TestReference makes
+// it from the manual.
 //
 //go:embed reference.txt
 var manualTexts string
 
-// documentation is what an editor shows about an element or attribute.
+// documentation is the text that an editor shows for an element or attribute.
 func (s *schema) documentation(depth int, of string) {
 	for line := range strings.Lines(manualTexts) {
 		if text, ok := strings.CutPrefix(line, of+"\t"); ok {
@@ -105,20 +105,20 @@ func (s *schema) documentation(depth int, of string) {
 
 var markup = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
-// allowed are the words that a check allows, and whether there may be several.
+// allowed returns the words that a check allows, and whether there may be several.
 func allowed(c check) (words []string, list bool) {
 	if c == nil {
 		return nil, false
 	}
-	fl := c("\x00") // what no check allows
+	fl := c("\x00") // a value that no check allows
 	if fl == nil {
 		return nil, false
 	}
 	return fl.words, fl.part
 }
 
-// words are one of them or, in a list, any number. An attribute that may be
-// absent may be empty.
+// words writes a choice of the words or, if list is set, any number of them. An
+// attribute that may be absent may also be empty.
 func (s *schema) words(depth int, words []string, list, required bool) {
 	if list {
 		s.line(depth, `<list>`)
@@ -138,7 +138,7 @@ func (s *schema) words(depth int, words []string, list, required bool) {
 	s.line(depth, `</choice>`)
 }
 
-// kids are elements in any order, some of them at most once.
+// kids writes elements in any order, some of them at most once.
 func (s *schema) kids(r rule) {
 	s.line(3, `<interleave>`)
 	for _, k := range r.once {

@@ -40,9 +40,9 @@ func xmllint(t *testing.T, file string) (string, error) {
 	return string(out), err
 }
 
-// TestSchemaAccepts has xmllint hold everything that Parse takes against the
-// schema: the shipped targets, the manual's examples, the declarations of
-// redomat that are at hand.
+// TestSchemaAccepts runs xmllint with the schema on files that Parse accepts: the
+// shipped targets, the manual's examples, and redomat's declarations where they are
+// available.
 func TestSchemaAccepts(t *testing.T) {
 	var files []string
 	for _, pattern := range []string{"../../targets/*.xml", "../../../shared/declarations/*/*.xml"} {
@@ -78,7 +78,7 @@ func TestSchemaAccepts(t *testing.T) {
 	}
 }
 
-// TestSchemaRefuses has what Parse does not take.
+// TestSchemaRefuses runs xmllint on files that Parse does not accept.
 func TestSchemaRefuses(t *testing.T) {
 	for _, text := range []string{
 		`<redo><buildstag id="a"/></redo>`,

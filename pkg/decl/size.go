@@ -42,7 +42,7 @@ func checkSize(v string) *flaw {
 	return fl
 }
 
-// checkSectors allows sizes and offsets that whole sectors have.
+// checkSectors allows sizes and offsets that are multiples of a sector.
 func checkSectors(v string) *flaw {
 	if fl := checkSize(v); fl != nil {
 		return fl

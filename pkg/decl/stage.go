@@ -50,8 +50,8 @@ func (b *builder) addStage(n *xmltext.Node) {
 	}
 }
 
-// nameless is the id of a stage that has none: by its number among those, so
-// that it is the same every time.
+// nameless returns the id of a stage without one: its number among those, so that
+// it is the same every time.
 func (b *builder) nameless() string {
 	for {
 		b.unnamed++
@@ -104,7 +104,7 @@ func (s *stageBuilder) cache(k *xmltext.Node) {
 	s.stage.Caches = append(s.stage.Caches, c)
 }
 
-// step adds an action, which may be its own element.
+// step adds an action, which may be an element of its own.
 func (s *stageBuilder) step(k *xmltext.Node) {
 	t := k.Text()
 	if k.Damaged || k.Open {
@@ -117,7 +117,7 @@ func (s *stageBuilder) step(k *xmltext.Node) {
 	switch {
 	case k.Name == "reposync":
 		s.add(&Reposync{Argument{arg.S, at.Span()}}, k.Tag())
-	case arg.S == "": // the checker has said so
+	case arg.S == "": // the checker has reported it
 	case k.Name == "action":
 		s.action(arg)
 	case k.Name == "bitbake_target":
@@ -139,7 +139,7 @@ func (s *stageBuilder) add(a Action, at xmltext.Place) {
 	s.stage.Actions = append(s.stage.Actions, a)
 }
 
-// checkStart reports a stage that starts from nothing, or from two things.
+// checkStart reports a stage that is based on nothing, or on two things.
 func (s *stageBuilder) checkStart() {
 	if s.n.Damaged || s.n.Open {
 		return
@@ -148,7 +148,7 @@ func (s *stageBuilder) checkStart() {
 	for _, k := range s.n.Kids {
 		switch {
 		case k.Damaged || k.Open:
-			return // it may have said so
+			return // the part may have said so
 		case k.Name == "prestage" && pre == nil:
 			pre = k
 		case k.Name == "bootstrap" && boot == nil:

@@ -13,8 +13,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
-// checkTable reports what is wrong with a disk's partitions as a whole: each
-// attribute for itself is good, or has been reported.
+// checkTable reports what is wrong with a disk's partitions as a whole. The
+// attributes by themselves are good, or have been reported.
 func checkTable(rep *xmltext.Report, n *xmltext.Node, parts []*xmltext.Node) {
 	if len(parts) == 0 {
 		rep.Errorf(n.Tag(), "", "disk %s has no <partition>", finding.QuoteValue(n.Value("id")))
@@ -31,7 +31,7 @@ func checkTable(rep *xmltext.Report, n *xmltext.Node, parts []*xmltext.Node) {
 	onlyOne(rep, parts, "active", "yes", "a second active partition")
 	unique(rep, parts, "name")
 	unique(rep, parts, "label")
-	starts := slices.ContainsFunc(parts, func(p *xmltext.Node) bool { return p.Value("start") != "" }) // then the order says nothing
+	starts := slices.ContainsFunc(parts, func(p *xmltext.Node) bool { return p.Value("start") != "" }) // then the order does not matter
 	for i, p := range parts {
 		checkPartition(rep, p, mbr)
 		switch {
@@ -39,7 +39,7 @@ func checkTable(rep *xmltext.Report, n *xmltext.Node, parts []*xmltext.Node) {
 			rep.Errorf(p.Attr("size").In, `give the disk a size, or write a size such as fit+512M`, `size "rest" of a disk without a size`).
 				Note(n.Tag(), "the disk is here")
 		case p.Value("grow") == "yes" && i < len(parts)-1 && !starts:
-			rep.Errorf(p.Attr("grow").In, "", "only the last partition can grow").Note(parts[i+1].Tag(), "this one is behind it")
+			rep.Errorf(p.Attr("grow").In, "", "only the last partition can grow").Note(parts[i+1].Tag(), "this one comes after it")
 		}
 	}
 	if starts {
@@ -59,7 +59,7 @@ func checkTable(rep *xmltext.Report, n *xmltext.Node, parts []*xmltext.Node) {
 	checkSum(rep, n, parts)
 }
 
-// checkEmpty checks a disk that has nothing on it.
+// checkEmpty checks a disk that is blank.
 func checkEmpty(rep *xmltext.Report, n *xmltext.Node) {
 	if n.Value("size") == "" {
 		rep.Errorf(n.Tag(), `write a size such as size="8G"`, "an empty disk without a size")
@@ -76,8 +76,7 @@ func checkEmpty(rep *xmltext.Report, n *xmltext.Node) {
 	}
 }
 
-// onlyOne reports the second partition that has a value of which there can be
-// one.
+// onlyOne reports the second partition that has a value which only one may have.
 func onlyOne(rep *xmltext.Report, parts []*xmltext.Node, attr, value, summary string) {
 	var first *xmltext.Attribute
 	for _, p := range parts {
@@ -91,7 +90,7 @@ func onlyOne(rep *xmltext.Report, parts []*xmltext.Node, attr, value, summary st
 	}
 }
 
-// unique reports partitions that have a name in common.
+// unique reports partitions that have the same name.
 func unique(rep *xmltext.Report, parts []*xmltext.Node, attr string) {
 	seen := map[string]xmltext.Place{}
 	for _, p := range parts {
@@ -119,7 +118,7 @@ func checkPartition(rep *xmltext.Report, p *xmltext.Node, mbr bool) {
 	}
 	is, ok := kind.ByName(fs)
 	if !ok {
-		return // what it could have is not known, and that has been said
+		return // its features are not known, and the mistake has been reported
 	}
 	switch a := p.Attr("path"); {
 	case a == nil || is.Tree:
@@ -129,7 +128,7 @@ func checkPartition(rep *xmltext.Report, p *xmltext.Node, mbr bool) {
 		rep.Errorf(a.At, "", "path for %s, which has no files", fs)
 	}
 	if a := p.Attr("from"); a != nil {
-		rep.Errorf(a.At, "path is what a file system is made from", "from for a partition with a file system")
+		rep.Errorf(a.At, "use path for the contents of a file system", "from for a partition with a file system")
 	}
 	if len(p.Kids) > 0 && !is.Items {
 		rep.Errorf(p.Kids[0].Tag(), "", "<%s> on %s, which has no files", p.Kids[0].Name, fs)
@@ -138,17 +137,17 @@ func checkPartition(rep *xmltext.Report, p *xmltext.Node, mbr bool) {
 	checkOnly(rep, p, "compression", is, func(k kind.FileSystem) bool { return len(k.Compressions) > 0 })
 	checkOnly(rep, p, "of", is, func(k kind.FileSystem) bool { return k.Of })
 	if is.Of && p.Value("of") == "" {
-		rep.Errorf(p.Attr("fs").In, `write of="NAME" with the name of a partition`, "%s of what?", fs)
+		rep.Errorf(p.Attr("fs").In, `write of="NAME" with the name of a partition`, "%s does not say which partition it verifies", fs)
 	}
 	checkLabel(rep, p, is)
 }
 
-// checkPartitionUUID reports a short uuid on what has none, and a long one that
-// has no place: on an mbr disk, only some file systems have one.
+// checkPartitionUUID reports a short uuid where only a long one is possible, and a
+// long one that cannot be stored: on an mbr disk, only some file systems have one.
 func checkPartitionUUID(rep *xmltext.Report, p *xmltext.Node, mbr bool) {
 	a := p.Attr("uuid")
 	if a == nil || checkUUID(p.Value("uuid")) != nil {
-		return // that has been said
+		return // that has been reported
 	}
 	fs, long := p.Value("fs"), len(p.Value("uuid")) == 36
 	is, ok := kind.ByName(fs)
@@ -165,18 +164,18 @@ func checkPartitionUUID(rep *xmltext.Report, p *xmltext.Node, mbr bool) {
 	case long && mbr && short:
 		rep.Errorf(a.In, "such as ABCD-1234, the serial number of the file system", "a long uuid is for the partition of a gpt table, and %s has a short one", what)
 	case long && mbr && !is.UUID:
-		rep.Errorf(a.In, "", "uuid for %s in an mbr table: neither has one", what)
+		rep.Errorf(a.In, "", "uuid for %s in an mbr table: neither has a place for one", what)
 	}
 }
 
-// checkOnly reports an attribute that only some kinds of file systems have.
+// checkOnly reports an attribute that only some file systems have.
 func checkOnly(rep *xmltext.Report, p *xmltext.Node, attr string, is kind.FileSystem, has func(kind.FileSystem) bool) {
 	if a := p.Attr(attr); a != nil && !has(is) {
 		rep.Errorf(a.At, "", "%s is for %s only", attr, kind.Choice(kind.Names(has)))
 	}
 }
 
-// checkKind reports what the other kind of partition table has.
+// checkKind reports attributes that only the other kind of partition table has.
 func checkKind(rep *xmltext.Report, p *xmltext.Node, mbr bool) {
 	if a := p.Attr("active"); !mbr && p.Value("active") == "yes" {
 		rep.Errorf(a.In, "", "only partitions of an mbr table can be active")
@@ -193,7 +192,7 @@ func checkKind(rep *xmltext.Report, p *xmltext.Node, mbr bool) {
 	}
 }
 
-// checkBare is for a partition without a file system.
+// checkBare checks a partition without a file system.
 func checkBare(rep *xmltext.Report, p *xmltext.Node) {
 	const hint = "give the partition an fs"
 	for _, name := range []string{"path", "label", "profile", "compression", "of"} {
@@ -210,7 +209,8 @@ func checkBare(rep *xmltext.Report, p *xmltext.Node) {
 	}
 }
 
-// checkOf reports verity partitions of what is not there or cannot be.
+// checkOf reports verity partitions for a partition that does not exist or cannot
+// be verified.
 func checkOf(rep *xmltext.Report, parts []*xmltext.Node) {
 	names := map[string]*xmltext.Node{}
 	var known []string
@@ -233,13 +233,13 @@ func checkOf(rep *xmltext.Report, parts []*xmltext.Node) {
 			}
 			rep.Errorf(a.In, hint, "verity of partition %s, which the disk does not have", finding.QuoteValue(of))
 		case !hashable(data.Value("fs")):
-			rep.Errorf(a.In, "", "verity of a partition with %s", data.Value("fs")).Note(data.Tag(), "it is here")
+			rep.Errorf(a.In, "", "a partition with %s cannot be verified", data.Value("fs")).Note(data.Tag(), "it is here")
 		}
 	}
 }
 
-// hashable reports whether a partition can be verified: by what is on it, or for
-// the file that it is.
+// hashable reports whether a partition can be verified. Without a file system, it
+// is the content of its file that is verified.
 func hashable(fs string) bool {
 	is, ok := kind.ByName(fs)
 	return !ok || is.Hashed
@@ -253,7 +253,7 @@ func checkLabel(rep *xmltext.Report, p *xmltext.Node, is kind.FileSystem) {
 	case is.Label == 0:
 		rep.Errorf(a.At, "a partition of a gpt table has a name", "%s has no label", is.Name)
 	case is.Serial && (len(v) > is.Label || strings.ContainsAny(v, `"*+,./:;<=>?[\]|`) || strings.IndexFunc(v, notASCII) >= 0):
-		rep.Errorf(a.In, "", `label %s of a FAT file system is not of at most %d plain characters`, finding.QuoteValue(v), is.Label)
+		rep.Errorf(a.In, "", `label %s of a FAT file system has to be at most %d plain characters`, finding.QuoteValue(v), is.Label)
 	case len(v) > is.Label:
 		rep.Errorf(a.In, "", "label %s of %s has more than %d bytes", finding.QuoteValue(v), is.Name, is.Label)
 	}

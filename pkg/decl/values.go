@@ -15,10 +15,10 @@ import (
 // Mode is the permissions of a file, as chmod(2) has them.
 type Mode uint32
 
-// The values of attributes, typed. What is wrong with one is a finding of the
-// checker: here it is as if it were not given.
+// The values of attributes, typed. A malformed value is reported by the checker;
+// here it counts as not given.
 
-// sizeOf is a number of bytes, 0 if it is not given.
+// sizeOf is a number of bytes, or 0 if it is not given.
 func sizeOf(n *xmltext.Node, attr string) int64 {
 	v, err := bytesize.Parse(n.Value(attr))
 	if err != nil {
@@ -27,7 +27,7 @@ func sizeOf(n *xmltext.Node, attr string) int64 {
 	return v
 }
 
-// numberOf is nil if it is not given.
+// numberOf is nil if the number is not given.
 func numberOf(n *xmltext.Node, attr string) *int {
 	v, err := strconv.Atoi(n.Value(attr))
 	if err != nil {
@@ -36,7 +36,7 @@ func numberOf(n *xmltext.Node, attr string) *int {
 	return &v
 }
 
-// countOf is 0 if it is not given.
+// countOf is 0 if the number is not given.
 func countOf(n *xmltext.Node, attr string) int {
 	if v := numberOf(n, attr); v != nil {
 		return *v
@@ -44,7 +44,7 @@ func countOf(n *xmltext.Node, attr string) int {
 	return 0
 }
 
-// uuidOf is nil if it is not given.
+// uuidOf is nil if no UUID is given.
 func uuidOf(n *xmltext.Node, attr string) *uuid.UUID {
 	v, err := uuid.Parse(n.Value(attr))
 	if err != nil {
@@ -53,7 +53,7 @@ func uuidOf(n *xmltext.Node, attr string) *uuid.UUID {
 	return &v
 }
 
-// serialOf is nil if it is not given, or a UUID is.
+// serialOf is nil if no serial number is given.
 func serialOf(n *xmltext.Node, attr string) *uuid.Serial {
 	v, err := uuid.ParseSerial(n.Value(attr))
 	if err != nil {
@@ -62,7 +62,7 @@ func serialOf(n *xmltext.Node, attr string) *uuid.Serial {
 	return &v
 }
 
-// modeOf is 0644 if it is not given.
+// modeOf is 0644 if no mode is given.
 func modeOf(n *xmltext.Node, attr string) Mode {
 	v, err := strconv.ParseUint(n.Value(attr), 8, 12)
 	if err != nil {
@@ -71,7 +71,7 @@ func modeOf(n *xmltext.Node, attr string) Mode {
 	return Mode(v)
 }
 
-// durationOf is 0 if it is not given.
+// durationOf is 0 if no duration is given.
 func durationOf(n *xmltext.Node, attr string) time.Duration {
 	v, err := time.ParseDuration(n.Value(attr))
 	if err != nil {
@@ -80,7 +80,7 @@ func durationOf(n *xmltext.Node, attr string) time.Duration {
 	return v
 }
 
-// hardwareOf are the numbers of words such as vmx-13.
+// hardwareOf returns the numbers of words such as vmx-13.
 func hardwareOf(n *xmltext.Node, attr string) []int {
 	var all []int
 	for _, w := range strings.Fields(n.Value(attr)) {

@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/uuid"
 )
 
-// diskOf is the only disk of a declaration with these attributes of it, and with one
+// diskOf is the only disk of a declaration: the disk has these attributes, and one
 // partition that has the rest of the text.
 func diskOf(t *testing.T, disk, partition string) *Disk {
 	t.Helper()
@@ -20,7 +20,8 @@ func diskOf(t *testing.T, disk, partition string) *Disk {
 	return d.Disks[0]
 }
 
-// A value that is 0 is told from one that is not given where that means another thing.
+// A value of 0 is distinguished from one that is not given where the two mean
+// different things.
 func TestZeroIsAValue(t *testing.T) {
 	zero := diskOf(t, `guid="00000000-0000-0000-0000-000000000000"`,
 		`size="fit" uuid="0000-0000"><file to="/f" mode="0000"/><loader timeout="0"/></partition><vm nics="0"/>`)

@@ -61,7 +61,7 @@ func shlex(text string) (words []string, active bool, err error) {
 	return words, active, err
 }
 
-// shellWords are the words that the shell makes of a text.
+// shellWords are the words into which the shell splits a text.
 func shellWords(t *testing.T, text string) []string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "/bin/sh", "-c", "printf '%s\\0' "+text).Output()
@@ -104,7 +104,7 @@ func TestShlex(t *testing.T) {
 }
 
 // TestRunMeansTheSame compares, for each RUN of the published declarations, the
-// words that redomat executed with those that the shell makes of it.
+// words that redomat executed with those that the shell gets.
 func TestRunMeansTheSame(t *testing.T) {
 	files, err := filepath.Glob("../../../shared/declarations/*/*.xml")
 	if err != nil || len(files) == 0 {

@@ -15,7 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// checkMap: the block map beside a raw disk has exactly the blocks of extents.
+// checkMap: the block map of a raw disk lists exactly the blocks of its extents.
 func checkMap(t *testing.T, m *image.Image, raw string) {
 	t.Helper()
 	f, err := os.Open(raw + ".bmap")
@@ -44,8 +44,7 @@ func checkMap(t *testing.T, m *image.Image, raw string) {
 	}
 }
 
-// TestBmaptool copies every raw form by its map, and finds a byte that was
-// changed.
+// TestBmaptool copies every raw form with its map, and detects a changed byte.
 func TestBmaptool(t *testing.T) {
 	dir, m := t.TempDir(), smallImage(t)
 	if err := WriteAll(t.Context(), outputs(dir), m, testOptions()); err != nil {
@@ -75,8 +74,8 @@ func TestBmaptool(t *testing.T) {
 	}
 }
 
-// TestMapOnUsedCard copies only the mapped blocks onto a medium full of rubbish:
-// the file systems are sound all the same.
+// TestMapOnUsedCard copies only the mapped blocks onto a medium full of other data:
+// the file systems are intact all the same.
 func TestMapOnUsedCard(t *testing.T) {
 	s := hybrid()
 	s.Partitions = append(s.Partitions[:1],
@@ -122,8 +121,8 @@ func TestMapOnUsedCard(t *testing.T) {
 	}
 }
 
-// checkZeroed: the journal has no old transaction in it that a crash would bring
-// back, and the inode table no old inode.
+// checkZeroed: the journal contains no old transaction that a crash would replay,
+// and the inode table no old inode.
 func checkZeroed(t *testing.T, ext4 string) {
 	t.Helper()
 	journal := filepath.Join(t.TempDir(), "journal")

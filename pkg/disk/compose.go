@@ -17,14 +17,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/partition"
 )
 
-// part is a partition on its way from Spec to Layout.
+// part is a partition between Spec and Layout.
 type part struct {
 	Partition
 	fs    FileSystem
-	index int // in Spec.Partitions, or -1
+	index int // index in Spec.Partitions, or -1
 	size  bytesize.Partition
 	slot  partition.Slot
-	image *image.Image // nil for nothing, or before it is built
+	image *image.Image // nil if empty, or before it is built
 	root  []byte       // verity: the root hash
 	ids
 }
@@ -36,9 +36,9 @@ func (p *part) String() string {
 	return fmt.Sprintf("partition %d", p.number)
 }
 
-// Compose lays the disk out and builds its file systems. File contents are not
-// read, but for those file systems whose bytes depend on them: they stay
-// where the trees have them until the Image is read.
+// Compose lays out the disk and builds its file systems. File contents are not read
+// until the Image is read, except for file systems whose size or structure depends
+// on them.
 func Compose(ctx context.Context, s Spec) (*Layout, error) {
 	parts, err := s.parts()
 	if err != nil {
@@ -46,7 +46,7 @@ func Compose(ctx context.Context, s Spec) (*Layout, error) {
 	}
 	blobs := s.regions()
 	for _, p := range parts {
-		if !p.fs.early { // only when it is made its size is known
+		if !p.fs.early { // its size is known only after it is made
 			continue
 		}
 		if err := p.build(ctx, &s, parts); err != nil {
@@ -63,8 +63,8 @@ func Compose(ctx context.Context, s Spec) (*Layout, error) {
 	return s.layout(parts, blobs, size)
 }
 
-// build makes the content of all partitions: verity after what it is of, and
-// what names root hashes after that.
+// build makes the content of all partitions: verity partitions after the partition
+// they verify, and partitions that contain root hashes after those.
 func (s *Spec) build(ctx context.Context, parts []*part) error {
 	turn := func(p *part) int {
 		switch {
@@ -88,7 +88,7 @@ func (s *Spec) build(ctx context.Context, parts []*part) error {
 	return nil
 }
 
-// tableExtents is what a partition table takes at most.
+// tableExtents is the largest number of extents of a partition table.
 const tableExtents = 4
 
 // layout puts the parts together.
@@ -125,7 +125,7 @@ func (s *Spec) layout(parts []*part, blobs []partition.Region, size int64) (*Lay
 	return l, nil
 }
 
-// parts checks the partitions one by one and gives them identifiers.
+// parts checks the partitions individually and gives them identifiers.
 func (s *Spec) parts() ([]*part, error) {
 	if s.BIOS != nil && s.Table != string(partition.GPT) {
 		return nil, fmt.Errorf("GRUB for BIOS needs a gpt table, and this disk has %q", s.Table)
@@ -147,7 +147,7 @@ func (s *Spec) parts() ([]*part, error) {
 	return parts, nil
 }
 
-// declared are the partitions with the one that BIOS adds.
+// declared are the partitions, including the one that BIOS adds.
 func (s *Spec) declared() []Partition {
 	if s.BIOS != nil && !slices.ContainsFunc(s.Partitions, isBIOS) {
 		return append([]Partition{{Name: "bios", Type: "bios"}}, s.Partitions...)
@@ -155,7 +155,7 @@ func (s *Spec) declared() []Partition {
 	return s.Partitions
 }
 
-// biosSize holds any core.img.
+// biosSize is enough for any core.img.
 const biosSize = 1 << 20
 
 // isBIOS reports whether GRUB's core.img belongs on the partition.
@@ -179,7 +179,7 @@ func (p *part) check() error {
 	case p.Size.Bytes < 0 || p.Start < 0:
 		return fmt.Errorf("a negative size or start")
 	case p.FS != p.fs.Name:
-		return fmt.Errorf("file system %q is none of %s", p.FS, strings.Join(kind.Names(nil), ", "))
+		return fmt.Errorf("file system %q is not one of %s", p.FS, strings.Join(kind.Names(nil), ", "))
 	case p.FS != "" && p.Raw != nil:
 		return fmt.Errorf("both a file system and raw data")
 	case !p.fs.Items && hasTree:
@@ -220,7 +220,8 @@ func (s *Spec) place(parts []*part, blobs []partition.Region) (int64, error) {
 	requests := make([]partition.Request, len(parts))
 	for i, p := range parts {
 		r := partition.Request{Name: p.Name, Align: align, Start: p.Start}
-		// The rest of a disk that is as large as its partitions is what fits.
+		// On a disk that is as large as its partitions, "rest" is the size of the
+		// content.
 		if p.size.Rest && s.Size > 0 {
 			r.Size = partition.Rest
 		} else if r.Size, err = p.bytes(s, parts); err != nil {

@@ -14,12 +14,12 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
-// packBlock is how much of the disk one gzip member, zstd frame or xz stream
-// holds. Decompressors take them one after the other as one file, and what
-// comes out does not depend on how many workers there are.
+// packBlock is how much of the disk is in one gzip member, zstd frame or xz stream.
+// Decompressors read a sequence of them as one file, and the output does not depend
+// on the number of workers.
 const packBlock = 4 << 20
 
-// packer appends a block as a whole compressed file.
+// packer appends a block as a complete compressed file.
 type packer func(dst, block []byte) ([]byte, error)
 
 // packSink writes a raw disk in compressed blocks.
@@ -27,7 +27,7 @@ type packSink struct {
 	w         io.Writer
 	newPacker func() (packer, error)
 	at, size  int64
-	zeros     func() ([]byte, error) // a whole block of them, compressed
+	zeros     func() ([]byte, error) // compressed zeros of the length of a whole block
 }
 
 func newPackSink(w io.Writer, size int64, format Format, level int) (pipeline.Sink, error) {
@@ -96,7 +96,7 @@ func (s *packSink) fill(to int64) error {
 // End implements pipeline.Sink.
 func (s *packSink) End() error { return s.fill(s.size) }
 
-// appender appends what is written.
+// appender is a writer that appends to a slice.
 type appender struct{ b []byte }
 
 func (a *appender) Write(p []byte) (int, error) {
@@ -142,7 +142,7 @@ func newZstd(level int) (packer, error) {
 	return func(dst, block []byte) ([]byte, error) { return e.EncodeAll(block, dst), nil }, nil
 }
 
-// packXZ has one level only: the encoder knows no other.
+// packXZ has only one level: the encoder supports no other.
 func packXZ(dst, block []byte) ([]byte, error) {
 	out := &appender{dst}
 	w, err := xz.WriterConfig{DictCap: packBlock}.NewWriter(out)

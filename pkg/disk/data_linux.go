@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nextData is where the first data at or after off may be, of a file of size
-// bytes, as the file system tells.
+// nextData is an offset at or after off before which a file of size bytes has no
+// data, according to the file system.
 func nextData(f *os.File, off, size int64) int64 {
 	switch at, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA); {
 	case errors.Is(err, unix.ENXIO):

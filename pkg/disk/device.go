@@ -9,9 +9,9 @@ import (
 
 const zeroStep = 64 << 20
 
-// zeroRange makes a range of a device, or of the file that stands in for one,
-// read as zero: by discarding where that is sure to give zeros, else by the
-// kernel's or, at last, our own writing.
+// zeroRange makes a range of a device, or of the file that stands in for one, read
+// as zero: by discarding if that is guaranteed to give zeros, else by a request to
+// the kernel or, as a last resort, by writing zeros.
 func zeroRange(ctx context.Context, f *os.File, off, n int64) error {
 	for end := off + n; off < end; {
 		if err := ctx.Err(); err != nil {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// checkDevice reports whether a block device is free.
+// checkDevice reports whether a block device is not in use.
 func checkDevice(path string) error {
 	f, err := exclusive(path, os.O_RDONLY)
 	if err != nil {
@@ -27,8 +27,8 @@ func checkDevice(path string) error {
 }
 
 // exclusive opens a block device that is not in use: the kernel refuses O_EXCL for
-// what is mounted, or part of a RAID, a volume group or a swap area, and for the
-// device that such a partition is on.
+// a device that is mounted, or part of a RAID, a volume group or a swap area, and
+// for a device with such a partition.
 func exclusive(path string, flags int) (*os.File, error) {
 	f, err := os.OpenFile(path, flags|unix.O_EXCL, 0)
 	if errors.Is(err, unix.EBUSY) {
@@ -37,15 +37,16 @@ func exclusive(path string, flags int) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", path, err)
 	}
-	// The kernel opens even a read-only device for writing, and refuses the first write.
+	// The kernel opens even a read-only device for writing, and refuses only the first
+	// write.
 	if ro, err := unix.IoctlGetInt(int(f.Fd()), unix.BLKROGET); err == nil && ro != 0 {
 		return nil, errors.Join(fmt.Errorf("write %s: the device is read-only", path), f.Close())
 	}
 	return f, nil
 }
 
-// openDevice opens a block device for a disk of size bytes. What is beyond them
-// stays as it is.
+// openDevice opens a block device for a disk of size bytes. The rest of the device
+// is not changed.
 func openDevice(path string, size int64) (*os.File, error) {
 	f, err := exclusive(path, os.O_RDWR)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"os"
 )
 
-// checkDevice refuses block devices: only of Linux is it known how to keep off
-// what is in use.
+// checkDevice refuses block devices: only on Linux can it be detected that one is
+// in use.
 func checkDevice(path string) error {
 	return fmt.Errorf("write %s: a block device is written on Linux only; write a file, format %s, and copy that", path, Raw)
 }

@@ -12,25 +12,25 @@ import (
 	"unsafe"
 )
 
-// Memory, lengths and offsets of direct writes are multiples of this, which
-// suits disks with sectors of 512 bytes and of 4 KiB.
+// Memory, lengths and offsets of direct writes are multiples of this, which works
+// for disks with sectors of 512 bytes and of 4 KiB.
 const directAlign = 4096
 
-// direct writes to a file past the page cache, open(2) O_DIRECT: an output is
-// larger than what others want kept there, is not read now, and would
-// have to be waited for at the end all the same. What is not aligned, and all
-// of it where the file system cannot, goes through the page cache.
+// direct writes to a file without the page cache, open(2) O_DIRECT: an output is
+// larger than what should displace other data there, is not read soon, and would
+// have to be flushed at the end anyway. Unaligned data, and all data if the file
+// system does not support O_DIRECT, goes through the page cache.
 type direct struct {
 	file   *os.File
-	bypass *os.File // another description of the same file, with O_DIRECT; nil without
+	bypass *os.File // another descriptor of the same file, with O_DIRECT, or nil
 }
 
 func openDirect(f *os.File) *direct {
 	return &direct{file: f, bypass: openBypass(f)}
 }
 
-// WriteAt implements io.WriterAt. Its errors do not name the file: that has a
-// name only while it is written, and the output's is known above.
+// WriteAt implements io.WriterAt. Its errors do not name the file, which has a
+// temporary name; the caller adds the output's name.
 func (d *direct) WriteAt(b []byte, off int64) (int, error) {
 	if d.bypass != nil && len(b) > 0 && isAligned(b, off) {
 		n, err := d.bypass.WriteAt(b, off)
@@ -60,7 +60,7 @@ func (d *direct) close() error {
 	return d.bypass.Close()
 }
 
-// aligned is a new slice of n bytes in memory that direct writes can take.
+// aligned is a new slice of n bytes whose memory is suitable for direct writes.
 func aligned(n int) []byte {
 	b := make([]byte, n+directAlign)
 	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) & (directAlign - 1)
@@ -72,8 +72,8 @@ type stream struct {
 	to  io.WriterAt
 	buf []byte
 	n   int       // bytes in buf
-	off int64     // of buf in the file
-	sum hash.Hash // of what was flushed; nil for none
+	off int64     // offset of buf in the file
+	sum hash.Hash // of the flushed data, or nil
 }
 
 const streamBuffer = 4 << 20
@@ -95,8 +95,8 @@ func (s *stream) Write(p []byte) (int, error) {
 	return done, nil
 }
 
-// flush writes what is in the buffer; after one that is not aligned no other
-// may follow.
+// flush writes the buffer. After a flush that is not aligned, there must be no
+// other.
 func (s *stream) flush() error {
 	if s.sum != nil { // while the file system writes
 		summed := make(chan struct{})

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pieces of any length, written as a stream and read back.
+// Pieces of any length are written as a stream and read back.
 func TestStream(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, size := range []int{0, 1, directAlign, streamBuffer - 1, streamBuffer, streamBuffer + directAlign + 5, 3*streamBuffer + 512} {
@@ -52,7 +52,7 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// Where the file system can, aligned writes do not go through the page cache.
+// If the file system supports it, aligned writes bypass the page cache.
 func TestDirectIsUsed(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
 	if err != nil {
@@ -89,13 +89,13 @@ func TestDirectIsUsed(t *testing.T) {
 	}
 }
 
-// What goes wrong is not said of the name that the file has for the moment.
+// Errors do not contain the temporary name of the file.
 func TestDirectErrors(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(path) // which cannot be written to
+	f, err := os.Open(path) // which is not open for writing
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -195,7 +195,7 @@ func TestComposeErrors(t *testing.T) {
 	}
 }
 
-// Sizes are as a person reads them, and what would do is a round one.
+// Sizes are readable, and the suggested size is a round one.
 func TestSizesForPeople(t *testing.T) {
 	const m, g = 1 << 20, 1 << 30
 	for _, tt := range []struct {
@@ -222,7 +222,7 @@ func TestSizesForPeople(t *testing.T) {
 	}
 }
 
-// What is said to be enough is enough.
+// The suggested size is sufficient.
 func TestEnoughIsEnough(t *testing.T) {
 	for _, change := range []func(*Spec){
 		func(s *Spec) { s.Size = 20 << 20 },
@@ -252,7 +252,7 @@ func TestEnoughIsEnough(t *testing.T) {
 	}
 }
 
-// TestRest takes what fits when the disk has no size of its own.
+// TestRest takes the size of the content if the disk has no size of its own.
 func TestRest(t *testing.T) {
 	s := hybrid()
 	s.Size = 0
@@ -264,7 +264,7 @@ func TestRest(t *testing.T) {
 	tooltest.Run(t, "e2fsck", "-fn", extract(t, l, 2))
 }
 
-// TestVerity composes a verified root, and a boot partition that has its hash.
+// TestVerity composes a verified root, and a boot partition that contains its hash.
 func TestVerity(t *testing.T) {
 	var asked []string
 	s := Spec{Table: "gpt", Align: 4 << 20, Seed: []byte("seed"), Time: 1700000000, Partitions: []Partition{

@@ -11,8 +11,8 @@ import (
 
 // SizeError says that a partition or the disk is too small.
 type SizeError struct {
-	Partition int    // its index in Spec.Partitions, or -1
-	OfDisk    bool   // the disk's size would have to change, not the partition's
+	Partition int    // index in Spec.Partitions, or -1
+	OfDisk    bool   // the size of the disk would have to change, not that of the partition
 	What      string // for messages, such as partition "root"
 	Need      int64  // bytes
 	Have      int64
@@ -22,7 +22,7 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("%s needs %s, has %s", e.What, bytesize.AtLeast(e.Need), bytesize.AtMost(e.Have))
 }
 
-// Enough is a size that would do, as a declaration has it.
+// Enough is a sufficient size, in the form of declarations.
 func (e *SizeError) Enough() string {
 	const m, g = int64(1) << 20, int64(1) << 30
 	step := m
@@ -43,10 +43,10 @@ func (e *SizeError) Enough() string {
 	return strconv.FormatInt(n/m, 10) + "M"
 }
 
-// ContentError says that files cannot be on the file system that they are to be
-// on, whatever its size.
+// ContentError says that files cannot be stored on their file system, whatever its
+// size.
 type ContentError struct {
-	Partition int    // its index in Spec.Partitions, or -1
+	Partition int    // index in Spec.Partitions, or -1
 	What      string // for messages, such as partition "root"
 	Err       error
 }
@@ -58,8 +58,8 @@ func (e *ContentError) Unwrap() error { return e.Err }
 
 // PartitionError is about one partition.
 type PartitionError struct {
-	Partition int    // its index in Spec.Partitions, or -1
-	Attr      string // of the declaration's element, "" for all of it
+	Partition int    // index in Spec.Partitions, or -1
+	Attr      string // attribute of the declaration's element, "" for the element
 	What      string
 	Err       error
 }

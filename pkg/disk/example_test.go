@@ -15,7 +15,7 @@ import (
 )
 
 // A tree becomes the root file system of a disk, which is written as a VMDK that
-// VMware takes. The name's ending tells the format.
+// VMware imports. The ending of the name determines the format.
 func Example() {
 	ctx := context.Background()
 	files := tree.NewBuilder(1700000000)

@@ -14,8 +14,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
-// faulty is a file, or several, where the write after so many goes wrong. Those
-// after it do not, or they would hide that its error was lost.
+// faulty is a file, or several, in which the write with a given number fails. Later
+// writes succeed, since their errors would hide that the first one was lost.
 type faulty struct{ left atomic.Int64 }
 
 var errFaulty = errors.New("input/output error")
@@ -40,8 +40,8 @@ func (f *faulty) Truncate(int64) error {
 	return err
 }
 
-// TestFaults lets each write of each format go wrong, in all files that it
-// consists of, and front to back where it is written so: no error is lost.
+// TestFaults makes each write of each format fail, in all its files, and also when
+// it is written front to back: no error is lost.
 func TestFaults(t *testing.T) {
 	m, err := image.New(6*mib, []image.Extent{
 		{Off: 5, Len: 30_000, Src: endless{}},
@@ -77,7 +77,7 @@ func TestFaults(t *testing.T) {
 	})
 }
 
-// allFaults counts the writes, and lets one after the other go wrong.
+// allFaults counts the writes, and makes them fail one after another.
 func allFaults(t *testing.T, m *image.Image, o WriteOptions, open func(*writing, *faulty) error) {
 	write := func(f *faulty) error {
 		w := &writing{m: m, o: o}

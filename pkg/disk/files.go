@@ -2,8 +2,7 @@
 
 package disk
 
-// Files are the files that the output consists of, the main one first. It is
-// nil for standard output.
+// Files are the files of an output, the main one first, or nil for standard output.
 func (out Output) Files() []string {
 	if out.Path == StandardOutput {
 		return nil

@@ -13,8 +13,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
-// Flags for opening what may not be a file: without the first, a FIFO would wait
-// for a writer; without the second, a terminal could become this process's.
+// Flags for opening a path that may not be a file: without the first, a FIFO would
+// wait for a writer; without the second, a terminal could become the controlling
+// terminal of this process.
 const (
 	nonblock = unix.O_NONBLOCK
 	noTTY    = unix.O_NOCTTY
@@ -37,10 +38,10 @@ func removeLeft(name string) {
 // renameOpen renames an open file.
 func renameOpen(_ *os.File, from, to string) error { return os.Rename(from, to) }
 
-// inDirectory reports whether files can be made in a directory.
+// inDirectory reports whether files can be created in a directory.
 func inDirectory(dir string) error { return unix.Access(dir, unix.W_OK|unix.X_OK) }
 
-// fileIdentity is what a path that is not for a file leads to, by whatever name.
+// fileIdentity identifies the file that a path leads to, whatever its name.
 func fileIdentity(path string, k targetKind) string {
 	var st unix.Stat_t
 	if unix.Stat(path, &st) != nil {

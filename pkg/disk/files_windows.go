@@ -14,7 +14,8 @@ const (
 // removed.
 func removeLeft(name string) { _ = os.Remove(name) }
 
-// renameOpen closes an open file and renames it, since it cannot be renamed before.
+// renameOpen closes an open file and renames it, since an open file cannot be
+// renamed.
 func renameOpen(f *os.File, from, to string) error {
 	if err := f.Close(); err != nil {
 		return err
@@ -22,8 +23,8 @@ func renameOpen(f *os.File, from, to string) error {
 	return os.Rename(from, to)
 }
 
-// inDirectory is nil: whether files can be made is known when one is made.
+// inDirectory returns nil: whether files can be created is known only when one is.
 func inDirectory(string) error { return nil }
 
-// fileIdentity is what a path that is not for a file leads to.
+// fileIdentity identifies the file that a path leads to.
 func fileIdentity(path string, _ targetKind) string { return path }

@@ -70,7 +70,7 @@ func (p *part) placed(table partition.Kind) Placed {
 }
 
 // content is the tree, or an empty one. Root hashes that are not known yet are
-// zero.
+// replaced by zeros.
 func (p *part) content(s *Spec, parts []*part) (*tree.Tree, error) {
 	switch {
 	case p.Files != nil:
@@ -98,7 +98,7 @@ func (p *part) fatOptions(s *Spec, bits int) fat.Options {
 	}
 }
 
-// bytes is the size that the partition asks for.
+// bytes is the requested size of the partition.
 func (p *part) bytes(s *Spec, parts []*part) (int64, error) {
 	if !p.size.Fit && !p.size.Rest {
 		return p.size.Bytes, nil
@@ -108,7 +108,7 @@ func (p *part) bytes(s *Spec, parts []*part) (int64, error) {
 	switch {
 	case err != nil:
 		return 0, err
-	case p.fs.free: // its extra is free space
+	case p.fs.free: // the extra size is free space
 		return n, nil
 	case n > 1<<60 || extra > 1<<60:
 		return 0, fmt.Errorf("size out of range")
@@ -116,7 +116,7 @@ func (p *part) bytes(s *Spec, parts []*part) (int64, error) {
 	return n + extra, nil
 }
 
-// least is the smallest size that holds the content.
+// least is the smallest size in which the content fits.
 func (p *part) least(s *Spec, parts []*part, free int64) (int64, error) {
 	m, err := p.making(s, parts)
 	switch {
@@ -128,7 +128,8 @@ func (p *part) least(s *Spec, parts []*part, free int64) (int64, error) {
 	return p.fs.least(m, free)
 }
 
-// making is what the content is made of. What was made early needs no tree.
+// making has what the content is made from. Content that was made early needs no
+// tree.
 func (p *part) making(s *Spec, parts []*part) (making, error) {
 	m := making{part: p, spec: s, parts: parts}
 	var err error
@@ -140,7 +141,7 @@ func (p *part) making(s *Spec, parts []*part) (making, error) {
 
 func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }
 
-// verified is the part that a verity partition is of.
+// verified is the part that a verity partition verifies.
 func (p *part) verified(parts []*part) (*part, error) {
 	for _, d := range parts {
 		if d.Name == p.Of && d.Name != "" && !d.fs.Of {
@@ -174,9 +175,9 @@ func (s *Spec) spool() (Spool, error) {
 	return s.Spool()
 }
 
-// buildVerity makes the hash tree. In a GPT the root hash is in the GUIDs, so
-// that a system finds both partitions by it, as the discoverable partitions
-// specification has it.
+// buildVerity makes the hash tree. In a GPT, the GUIDs of both partitions are
+// derived from the root hash, so that a system that knows it finds them, as the
+// discoverable partitions specification describes.
 func buildVerity(ctx context.Context, m making) (*image.Image, error) {
 	data, err := m.verified(m.parts)
 	if err != nil {
@@ -191,7 +192,7 @@ func buildVerity(ctx context.Context, m making) (*image.Image, error) {
 		return nil, err
 	}
 	m.root = root
-	data.image = data.image.Solid() // its holes are verified too
+	data.image = data.image.Solid() // its holes are verified, too
 	if data.UUID == nil {
 		data.guid = uuid.UUID(root[:16])
 	}

@@ -22,57 +22,57 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/verity"
 )
 
-// FS is a file system that is read.
+// FS is a file system that has been opened for reading.
 type FS interface {
 	Kind() string
 	Label() string
 	ID() string
 	Usage() (size, used int64, err error)
-	End() int64 // bytes of the device
+	End() int64 // bytes of the device that it occupies
 	Tree() (*tree.Tree, error)
 	Check(ctx context.Context) []damage.Problem
 }
 
-// Magic are bytes at an offset by which a kind of content is known.
+// Magic is a text at an offset by which a kind of content is recognised.
 type Magic struct {
 	Off  int64
 	Text string
 }
 
-// FileSystem is what a file system can hold, and the code for it.
+// FileSystem describes what a file system can hold, and has the code for it.
 type FileSystem struct {
 	kind.FileSystem
-	// HoldsXattr tells whether there is a place for an extended attribute of
-	// that name; nil: there is none for any.
+	// HoldsXattr reports whether an extended attribute of that name can be stored;
+	// nil: none can.
 	HoldsXattr func(name string) bool
-	// Open reads one on a device of size bytes; nil: it has no files.
+	// Open opens one on a device of size bytes; nil: it has no files.
 	Open func(r io.ReaderAt, size int64) (FS, error)
-	// Magics are where it is known by, one or the other. With Sure they are
-	// enough; otherwise it is what Open takes.
+	// Magics are texts by any of which it is recognised. With Sure one of them is
+	// sufficient; otherwise Open has to succeed as well.
 	Magics []Magic
 	Sure   bool
-	// Else names what has the magic and is not meant to be opened; nil or "":
-	// nothing.
+	// Else names the content if it has the magic but cannot be opened, or returns
+	// ""; nil: no such content.
 	Else func(r io.ReaderAt) string
-	// Identity is label and UUID of what has no Open.
+	// Identity returns label and UUID if there is no Open.
 	Identity func(r io.ReaderAt) (label, uuid string)
-	BootCode [2]int64 // from, to: room for a boot loader's code
+	BootCode [2]int64 // from, to: space for a boot loader's code
 
-	early bool // its size is known only when it is made
-	free  bool // free space is a part of its least size
+	early bool // its size is known only after it is made
+	free  bool // its least size includes the free space
 	least func(m making, free int64) (int64, error)
 	build func(ctx context.Context, m making) (*image.Image, error)
 }
 
-// making is what a file system is made of.
+// making has what a file system is made from.
 type making struct {
 	*part
 	spec  *Spec
 	parts []*part
-	tree  *tree.Tree // nil for what holds no files
+	tree  *tree.Tree // nil if it has no files
 }
 
-// FileSystems are all of them, those of package kind in the same order.
+// FileSystems are all file systems, those of package kind in the same order.
 func FileSystems() []FileSystem {
 	var all []FileSystem
 	for _, s := range fileSystems() {
@@ -114,7 +114,7 @@ func fileSystems() []FileSystem {
 
 func named(name string) kind.FileSystem { return kind.FileSystem{Name: name} }
 
-// opener is an Open of a package as the table has it.
+// opener converts a package's Open function for the table.
 func opener[T FS](open func(io.ReaderAt, int64) (T, error)) func(io.ReaderAt, int64) (FS, error) {
 	return func(r io.ReaderAt, size int64) (FS, error) {
 		f, err := open(r, size)
@@ -125,8 +125,7 @@ func opener[T FS](open func(io.ReaderAt, int64) (T, error)) func(io.ReaderAt, in
 	}
 }
 
-// FileSystemOf is the one that writes or reads a kind; a FileSystem without a
-// name for none.
+// FileSystemOf is the file system of a kind, or one without a name.
 func FileSystemOf(name string) FileSystem {
 	for _, s := range FileSystems() {
 		if s.Name == name || slices.Contains(s.Older, name) {
@@ -136,7 +135,7 @@ func FileSystemOf(name string) FileSystem {
 	return FileSystem{}
 }
 
-// Claims reports whether one of its magics is there.
+// Claims reports whether one of its magics is present.
 func (s FileSystem) Claims(r io.ReaderAt) bool {
 	return slices.ContainsFunc(s.Magics, func(m Magic) bool {
 		b := make([]byte, len(m.Text))
@@ -145,10 +144,10 @@ func (s FileSystem) Claims(r io.ReaderAt) bool {
 	})
 }
 
-// Xattr reports whether it has a place for an extended attribute of that name.
+// Xattr reports whether an extended attribute of that name can be stored.
 func (s FileSystem) Xattr(name string) bool { return s.HoldsXattr != nil && s.HoldsXattr(name) }
 
-// journalOnly recognizes ext4's superblock of a device with only another file
+// journalOnly recognises the ext4 superblock of a device that has only another file
 // system's journal.
 func journalOnly(r io.ReaderAt) string {
 	b := make([]byte, 1)
@@ -158,7 +157,7 @@ func journalOnly(r io.ReaderAt) string {
 	return ""
 }
 
-// identity reads a UUID and, behind it, a label of so many bytes, as blkid does.
+// identity reads a UUID and, after it, a label of so many bytes, as blkid does.
 func identity(off int64, label int) func(r io.ReaderAt) (string, string) {
 	return func(r io.ReaderAt) (string, string) {
 		b := make([]byte, 16+label)
@@ -231,7 +230,7 @@ func leastVerity(m making, _ int64) (int64, error) {
 	return verity.Size(roundUp(n, 512)), nil
 }
 
-// leastImage is the size of what was made already, or is there.
+// leastImage is the size of content that exists already.
 func leastImage(m making, _ int64) (int64, error) {
 	from := m.image
 	if from == nil {

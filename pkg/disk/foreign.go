@@ -8,9 +8,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
-// foreignKinds are files that hold a disk in a form that is not read: taken for
-// raw disks, they would be disks without a partition. Offsets below 0 count from
-// the end.
+// foreignKinds are files that contain a disk in a format that is not supported:
+// read as raw disks, they would appear to have no partitions. Negative offsets
+// count from the end.
 var foreignKinds = []struct {
 	off         int64
 	magic, kind string
@@ -40,7 +40,7 @@ const (
 	unpack  = "unpack it"
 )
 
-// foreignKind is an error for a file that is of one of these kinds.
+// foreignKind returns an error for a file of one of these kinds.
 func foreignKind(r io.ReaderAt, size int64) error {
 	for _, k := range foreignKinds {
 		off := k.off

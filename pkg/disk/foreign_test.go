@@ -12,8 +12,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
-// TestForeignKinds names files that hold a disk in a form that is not read,
-// instead of taking them for raw disks.
+// TestForeignKinds names files that contain a disk in a format that is not
+// supported, instead of reading them as raw disks.
 func TestForeignKinds(t *testing.T) {
 	for _, k := range foreignKinds {
 		b := make([]byte, 64<<10)

@@ -14,12 +14,12 @@ import (
 // Format is a file format of a disk.
 type Format string
 
-// The formats. A name ending in .vmdk means VMDK, the compressed
-// streamOptimized form, because that is what ESXi's and vCenter's import and
-// OVF take; VMDKSparse is the form that VMware Workstation uses in place.
+// The formats. A name ending in .vmdk means VMDK, the compressed streamOptimized
+// form, because ESXi, vCenter and OVF import it; VMDKSparse is the form that VMware
+// Workstation uses in place.
 const (
 	Raw        Format = "raw"
-	RawGzip    Format = "raw.gz" // this and the next two have NAME.bmap beside
+	RawGzip    Format = "raw.gz" // this and the next two can have NAME.bmap beside them
 	RawZstd    Format = "raw.zst"
 	RawXZ      Format = "raw.xz"
 	VMDK       Format = "vmdk"
@@ -32,7 +32,7 @@ const (
 	VHDFixed   Format = "vhd-fixed"
 	VHDX       Format = "vhdx" // dynamic
 	OVA        Format = "ova"
-	ISO        Format = "iso" // a raw disk that is a bootable disc too
+	ISO        Format = "iso" // a raw disk that is also a bootable disc
 )
 
 // Formats are the names of all formats.
@@ -44,7 +44,7 @@ func Formats() []string {
 	return names
 }
 
-// Endings are what the name of a file may end in to choose a format.
+// Endings are the file name endings that select a format.
 func Endings() []string {
 	var endings []string
 	for _, f := range formats() {
@@ -53,7 +53,7 @@ func Endings() []string {
 	return endings
 }
 
-// streams are the formats that a pipe can take.
+// streams are the formats that can be written to a pipe.
 func streams() []string {
 	var names []string
 	for _, f := range formats() {
@@ -64,8 +64,8 @@ func streams() []string {
 	return names
 }
 
-// FormatFor is the format called name, or for "" the one that the ending of
-// path means. "vmdk-stream" is another name of VMDK, "img" of Raw.
+// FormatFor is the format called name or, if that is "", the one that the ending of
+// path selects. "vmdk-stream" is another name for VMDK, "img" for Raw.
 func FormatFor(name, path string) (Format, error) {
 	if name == "" {
 		return formatOfEnding(path)

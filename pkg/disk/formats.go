@@ -18,32 +18,33 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
-// formatCode is a format: its names, what it can do, and the code for it.
+// formatCode describes a format: its names, its properties, and the code for it.
 type formatCode struct {
 	Format
 	alias   string
-	endings []string // of names that mean it
-	title   string   // in what a check says
+	endings []string // file name endings that select it
+	title   string   // name in the output of a check
 	qemu    string   // the name of QEMU's driver
-	plain   bool     // it is as large as what is on the disk
-	machine bool     // it has a place for a description of a virtual machine
-	disc    bool     // it is a bootable disc too
-	first   bool     // of two files, the second is the one to name
+	plain   bool     // a file is as large as the content of the disk
+	machine bool     // it can contain a description of a virtual machine
+	disc    bool     // it is also a bootable disc
+	first   bool     // of its two files, the second is the one to name
 	// second is the name of a second file; nil or "" for none.
 	second func(path string, blockMap bool) string
-	packer func(level int) (packer, error) // of a compressed raw disk
+	packer func(level int) (packer, error) // for a compressed raw disk
 
-	// sink writes to a file, stream front to back, so that a pipe can take it;
-	// finish writes the second file. A format without sink is written to files
-	// with stream.
+	// sink writes to a file. stream writes front to back, also to a pipe. finish
+	// writes the second file. A format without sink is written to files with
+	// stream.
 	sink   func(w *writing, t target, f file) error
 	stream func(w *writing, t target, to io.Writer) (pipeline.Sink, error)
 	finish func(w *writing, t target, f file) error
 
-	magic Magic // that it begins with
-	// is tells it where no magic does; it is asked after all magics.
+	magic Magic // at the beginning
+	// is recognises a format without a magic; it is called after all magics were
+	// compared.
 	is func(r io.ReaderAt, size int64, head []byte) bool
-	// open opens what is all in one file, openFile what is not.
+	// open opens a format that is contained in one file, openFile any other.
 	open     func(o *Opened, r io.ReaderAt, size int64) (source, error)
 	openFile func(o *Opened, f *os.File, size int64, path string) error
 }
@@ -88,7 +89,8 @@ func formats() []formatCode {
 	}
 }
 
-// packed is a compressed raw disk, with a block map beside it.
+// packed reports whether it is a compressed raw disk, which has a block map beside
+// it.
 func packed(f Format, ending, magic string, newPacker func(int) (packer, error)) formatCode {
 	return formatCode{
 		Format: f, endings: []string{".raw." + ending, ".img." + ending}, packer: newPacker,
@@ -98,7 +100,7 @@ func packed(f Format, ending, magic string, newPacker func(int) (packer, error))
 	}
 }
 
-// code is the format's value in the table; one without a name for an unknown one.
+// code is the format's value in the table, or one without a name.
 func (f Format) code() formatCode {
 	for _, c := range formats() {
 		if c.Format == f {
@@ -108,17 +110,18 @@ func (f Format) code() formatCode {
 	return formatCode{}
 }
 
-// Plain reports whether a file of the format is as large as what is on the disk.
+// Plain reports whether a file of the format is as large as the content of the
+// disk.
 func (f Format) Plain() bool { return f.code().plain }
 
-// Machine reports whether the format has a place for a description of the virtual
+// Machine reports whether the format can contain a description of the virtual
 // machine that the disk is for.
 func (f Format) Machine() bool { return f.code().machine }
 
-// Disc reports whether a file of the format is a bootable disc, too.
+// Disc reports whether a file of the format is also a bootable disc.
 func (f Format) Disc() bool { return f.code().disc }
 
-// QEMU is the name of QEMU's driver, "" for what is read as it is.
+// QEMU is the name of QEMU's driver, or "" for a raw disk.
 func (f Format) QEMU() string { return f.code().qemu }
 
 func (f Format) packed() bool { return f.code().packer != nil }
@@ -176,7 +179,7 @@ func sinkVHDX(w *writing, t target, f file) error {
 	return w.add(t, s, err)
 }
 
-// sinkStream is the sink for a file of what is written front to back.
+// sinkStream is the sink for a file of a format that is written front to back.
 func sinkStream(w *writing, t target, f file) error {
 	to := newStream(w.direct(f))
 	if w.o.Sum != nil {
@@ -199,7 +202,7 @@ func streamPacked(w *writing, t target, to io.Writer) (pipeline.Sink, error) {
 	return newPackSink(to, w.m.Size(), t.format, w.o.Level)
 }
 
-// opening is an open of a package as the table has it.
+// opening converts a package's open function for the table.
 func opening[T source](f Format, open func(io.ReaderAt, int64) (T, error)) func(*Opened, io.ReaderAt, int64) (source, error) {
 	return func(o *Opened, r io.ReaderAt, size int64) (source, error) {
 		o.Format = f

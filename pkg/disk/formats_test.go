@@ -17,8 +17,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// written are the formats that this package writes, with the name of a file and
-// what qemu-img calls them; "" is what it does not know.
+// written are the formats that this package writes, with a file name and their
+// names in qemu-img; "" for those that it does not know.
 func written() []struct {
 	format       Format
 	name, driver string
@@ -43,7 +43,7 @@ func written() []struct {
 	}
 }
 
-// outputs are one of each format in a directory.
+// outputs has one output of each format in a directory.
 func outputs(dir string) []Output {
 	var outs []Output
 	for _, f := range written() {
@@ -56,8 +56,8 @@ func testOptions() WriteOptions {
 	return WriteOptions{Seed: []byte("seed"), Time: 1700000000, BlockMap: true}
 }
 
-// TestWriteAll writes all formats at once; what each has is read by our reader
-// and by another program's reader.
+// TestWriteAll writes all formats at once; each is read by our reader and by
+// another program's.
 func TestWriteAll(t *testing.T) {
 	dir, m := t.TempDir(), smallImage(t)
 	reads := &counted{Source: m}
@@ -110,7 +110,7 @@ func (c *counted) ReadAt(p []byte, off int64) (int, error) {
 	return c.Source.ReadAt(p, off)
 }
 
-// smallImage has a little in three places, and the last block is short.
+// smallImage has data in three places, and its last block is short.
 func smallImage(t testing.TB) *image.Image {
 	t.Helper()
 	r := rand.New(rand.NewPCG(2, 3))
@@ -129,8 +129,8 @@ func smallImage(t testing.TB) *image.Image {
 	return m
 }
 
-// TestSameAlone: each format has the same bytes alone as in company, twice, in
-// another directory, with other workers.
+// TestSameAlone: each format has the same bytes alone and together with others,
+// twice, in another directory, with other workers.
 func TestSameAlone(t *testing.T) {
 	m, all := smallImage(t), t.TempDir()
 	o := testOptions()
@@ -157,7 +157,7 @@ func TestSameAlone(t *testing.T) {
 	}
 }
 
-// TestRandomDisks writes disks of any size with anything anywhere.
+// TestRandomDisks writes disks of random sizes and contents.
 func TestRandomDisks(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for _, most := range []int64{5000, 5000, mib, 3 * mib, 3 * mib, 40 * mib, 5 << 30} {
@@ -227,7 +227,7 @@ func checkOpen(t *testing.T, m *image.Image, path string) {
 	}
 }
 
-// sameExtents compares what either of them has.
+// sameExtents compares the extents of both.
 func sameExtents(m *image.Image, d *Opened) error {
 	const step = 1 << 20
 	a, b := make([]byte, step), make([]byte, step)
@@ -248,8 +248,8 @@ func sameExtents(m *image.Image, d *Opened) error {
 	return nil
 }
 
-// TestOldFilesStay: when one of several outputs goes wrong, all others are what
-// they were.
+// TestOldFilesStay: if one of several outputs fails, the old files of all others
+// are unchanged.
 func TestOldFilesStay(t *testing.T) {
 	dir := t.TempDir()
 	m, err := image.New(40*mib, []image.Extent{{Len: mib, Src: endless{}}, {Off: 30 * mib, Len: mib, Src: failing{}}})

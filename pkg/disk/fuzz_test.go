@@ -36,8 +36,8 @@ func packedSeeds(f *testing.F) [][]byte {
 	return seeds
 }
 
-// FuzzUnpack gives compressed disks that are nearly right. What is taken, the
-// format's own tool takes, and both see the same bytes.
+// FuzzUnpack has compressed disks that are nearly valid. If one is accepted, the
+// format's own tool accepts it, too, and both see the same bytes.
 func FuzzUnpack(f *testing.F) {
 	for _, b := range packedSeeds(f) {
 		f.Add(b)
@@ -72,7 +72,7 @@ func FuzzUnpack(f *testing.F) {
 	})
 }
 
-// foreign compares a compressed file with what its own tool makes of it.
+// foreign compares a compressed file with the output of its own tool.
 func foreign(t *testing.T, path string, format Format, want []byte) {
 	tool := map[Format]string{RawGzip: "gzip", RawZstd: "zstd", RawXZ: "xz"}[format]
 	tooltest.Find(t, tool)

@@ -56,7 +56,7 @@ func names(t *testing.T, dir string) []string {
 	return out
 }
 
-// endless reads as ones.
+// endless is a stream of ones.
 type endless struct{}
 
 func (endless) ReadAt(p []byte, _ int64) (int, error) {

@@ -14,7 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/uuid"
 )
 
-// derive is 16 bytes that depend on the seed and the role alone.
+// derive returns 16 bytes that depend only on the seed and the role.
 func derive(seed []byte, role string) [16]byte {
 	h := sha256.New()
 	frame(h, []byte("carosbuild disk id"))
@@ -46,15 +46,15 @@ func deriveUint32(seed []byte, role string) uint32 {
 // signature is an MBR disk's.
 func (s *Spec) signature() uint32 { return deriveUint32(s.Seed, "mbr signature") }
 
-// mbrPartUUID is what the kernel calls a partition of an MBR disk (its
+// mbrPartUUID is the kernel's PARTUUID for a partition of an MBR disk (its
 // block/partitions/msdos.c).
 func mbrPartUUID(signature uint32, number int) string {
 	return fmt.Sprintf("%08x-%02x", signature, number)
 }
 
-// PartUUIDs are the PARTUUIDs that Compose gives to the partitions that have a
-// name, by that. It takes no more of each than Name, Type, FS, UUID and Serial, so that
-// their content may have them in it.
+// PartUUIDs are the PARTUUIDs that Compose gives to the partitions that have a name, by
+// name. It uses only Name, Type, FS, UUID and Serial of each, so that the PARTUUIDs can
+// be part of the contents.
 func (s *Spec) PartUUIDs() (map[string]string, error) {
 	out := map[string]string{}
 	for i, d := range s.declared() {
@@ -74,18 +74,17 @@ func (s *Spec) PartUUIDs() (map[string]string, error) {
 	return out, nil
 }
 
-// frame writes b so that no two sequences of calls give the same bytes.
+// frame writes b so that different sequences of calls never give the same bytes.
 func frame(h io.Writer, b []byte) {
 	var n [8]byte
 	binary.LittleEndian.PutUint64(n[:], uint64(len(b)))
-	_, _ = h.Write(n[:]) // a hash does not fail
+	_, _ = h.Write(n[:]) // writing to a hash cannot fail
 	_, _ = h.Write(b)
 }
 
-// TreeDigest is the SHA-256 of all that the tree says about its entries:
-// names, owners, modes, times, sizes, targets, extended attributes. Contents
-// are not read. It is meant for Spec.Seed, beside digests of the contents'
-// sources.
+// TreeDigest is the SHA-256 of all metadata of the tree's entries: names, owners,
+// modes, times, sizes, targets, extended attributes. Contents are not read. It is
+// meant for Spec.Seed, together with digests of the contents' sources.
 func TreeDigest(t *tree.Tree) [32]byte {
 	h := sha256.New()
 	for i := range t.Entries {

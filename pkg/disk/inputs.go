@@ -14,9 +14,9 @@ type Input struct {
 	What string // for messages, as in "the source of ADD"
 }
 
-// CheckInputs refuses outputs that would replace an input, or a file in one that
-// is a directory, by whatever name: files are compared by device and inode.
-// What is missing or cannot be looked at is not in the way.
+// CheckInputs refuses outputs that would replace an input, or a file in an input
+// directory, by whatever name: files are compared by device and inode. Paths that
+// do not exist or cannot be examined are ignored.
 func CheckInputs(outs []Output, o WriteOptions, in []Input) error {
 	targets, err := resolve(outs, o)
 	if err != nil {
@@ -43,7 +43,7 @@ func CheckInputs(outs []Output, o WriteOptions, in []Input) error {
 	return nil
 }
 
-// replaced are the files and devices of which nothing remains.
+// replaced are the files and devices whose content would be lost.
 func (t target) replaced() []string {
 	switch t.kind {
 	case toFile:
@@ -54,7 +54,7 @@ func (t target) replaced() []string {
 	return nil
 }
 
-// inside reports whether a file, whose links are resolved, is somewhere below a
+// inside reports whether a file, whose links are resolved, is anywhere below a
 // directory.
 func inside(dir os.FileInfo, file string) bool {
 	for at := filepath.Dir(file); ; at = filepath.Dir(at) {

@@ -11,9 +11,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
-// ISO is what makes a disc of the disk: its EFI system partition, the image for
-// a BIOS or nil, and a volume id that is made of name and no label of a file
-// system. Time is in seconds since 1970.
+// ISO has what makes the disk a disc: its EFI system partition, the boot image for
+// a BIOS or nil, and a volume id, which is made from name and differs from all
+// labels of file systems. Time is in seconds since 1970.
 func (l *Layout) ISO(name string, time int64, bios []byte) *iso.Options {
 	o := &iso.Options{Size: l.Image.Size(), Limit: l.Image.NextExtent(iso.Start), Time: time, BIOS: bios}
 	var labels []string
@@ -28,15 +28,14 @@ func (l *Layout) ISO(name string, time int64, bios []byte) *iso.Options {
 	return o
 }
 
-// IsESP reports whether a type of partition, name or GUID, is that of EFI system
+// IsESP reports whether a partition type, name or GUID, is that of EFI system
 // partitions.
 func IsESP(typ string) bool {
 	guid, err := partition.TypeGUID(typ)
 	return err == nil && partition.TypeName(guid) == "esp"
 }
 
-// isoSink writes the disk, and the volume that makes a disc of it into free
-// bytes of it.
+// isoSink writes the disk, and in its free bytes the volume that makes it a disc.
 func (w *writing) isoSink(t target, f file) error {
 	if w.o.ISO == nil {
 		return errors.New("format iso is for a disk that is composed here: it has to be known what it boots")
@@ -52,7 +51,7 @@ func (w *writing) isoSink(t target, f file) error {
 	return w.add(t, disc{&rawSink{w: to, size: w.m.Size()}, to, v}, nil)
 }
 
-// disc is a sink that writes an ISO 9660 volume after all else.
+// disc is a sink that writes an ISO 9660 volume at the end.
 type disc struct {
 	pipeline.Sink
 	to     io.WriterAt

@@ -14,7 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// discSpec is a disk that a disc can be made of.
+// discSpec is a disk that can also be a disc.
 func discSpec() Spec {
 	return Spec{
 		Table: "gpt", Seed: []byte("seed"), Time: 1700000000,
@@ -25,8 +25,8 @@ func discSpec() Spec {
 	}
 }
 
-// TestWriteISO writes the same disk as a disk and as a disc, which differ in the
-// volume only.
+// TestWriteISO writes the same disk as a disk and as a disc, which differ only in
+// the volume.
 func TestWriteISO(t *testing.T) {
 	l, err := Compose(t.Context(), discSpec())
 	if err != nil {
@@ -92,7 +92,7 @@ func TestWriteISO(t *testing.T) {
 	}
 }
 
-// TestISOLimit keeps the volume off a partition without content, which is no
+// TestISOLimit keeps the volume off a partition without content, which is not an
 // extent of the image.
 func TestISOLimit(t *testing.T) {
 	s := discSpec()

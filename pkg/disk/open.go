@@ -17,15 +17,15 @@ import (
 // Opened is a disk in a file of any format that this package reads.
 type Opened struct {
 	io.ReaderAt        // the disk's bytes; safe for concurrent use
-	Format      Format // what the content says, whatever the name; OVA for a disk within one
-	// Within is where in an OVA its disk is; nothing for the other formats.
+	Format      Format // according to the content, not the name; OVA for a disk inside one
+	// Within is the place of the disk in an OVA; nil for other formats.
 	Within image.Extent
 	size   int64
 	files  []*os.File
-	within section // what was opened, when it is not a file
+	within section // the opened reader, if it is not a file
 }
 
-// section is size bytes that are read.
+// section is a range of size bytes.
 type section struct {
 	io.ReaderAt
 	size int64
@@ -50,8 +50,8 @@ func (o *Opened) NextExtent(off int64) int64 {
 // Covered reports whether a byte of the range may be other than zero.
 func (o *Opened) Covered(off, n int64) bool { return o.NextExtent(off) < off+n }
 
-// File is the file whose bytes are the disk, for raw disks and those that were
-// compressed; of others it is nil.
+// File is the file whose bytes are the disk, for raw disks and compressed raw
+// disks; for others it is nil.
 func (o *Opened) File() *os.File {
 	f, _ := o.ReaderAt.(*os.File)
 	return f
@@ -66,9 +66,9 @@ func (o *Opened) Close() error {
 	return err
 }
 
-// OpenDisk opens the disk in the file path, whose format is told by its
-// content. Compressed raw disks are unpacked into a file without a name in the
-// same directory, which is gone with Close.
+// OpenDisk opens the disk in the file path. The format is recognised by the
+// content. Compressed raw disks are decompressed into a file without a name in the
+// same directory, which is gone after Close.
 func OpenDisk(path string) (*Opened, error) {
 	// Without O_NONBLOCK, a FIFO would wait for a writer.
 	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
@@ -82,8 +82,9 @@ func OpenDisk(path string) (*Opened, error) {
 	return o, nil
 }
 
-// OpenAt opens the disk in size bytes of r, which stays the caller's. What says that
-// the disk is in other files is refused; what is compressed the caller unpacks first.
+// OpenAt opens the disk in size bytes of r, which the caller closes. A descriptor of
+// a disk in other files is refused; a compressed disk has to be decompressed by the
+// caller first.
 func OpenAt(r io.ReaderAt, size int64) (*Opened, error) {
 	if err := foreignKind(r, size); err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func fileSize(f *os.File) (int64, error) {
 	return 0, errors.New("it is neither a file nor a block device")
 }
 
-// source is what every format's reader is.
+// source is the reader of a format.
 type source interface {
 	io.ReaderAt
 	Size() int64
@@ -153,7 +154,7 @@ func headOf(r io.ReaderAt) ([]byte, error) {
 	return head[:n], nil
 }
 
-// take makes s, if there is one, what is read of the disk.
+// take uses s, if there is one, as the reader of the disk.
 func (o *Opened) take(s source, err error) error {
 	if err != nil || s == nil {
 		return err
@@ -162,8 +163,8 @@ func (o *Opened) take(s source, err error) error {
 	return nil
 }
 
-// content opens a disk of a format that is all in one file, and begins with head.
-// A file of no other format is a raw disk.
+// content opens a disk that is contained in one file, which begins with head. A
+// file of no known format is a raw disk.
 func (o *Opened) content(f io.ReaderAt, size int64, head []byte) error {
 	for _, c := range formats() {
 		if c.open != nil && c.begins(head) {
@@ -178,7 +179,7 @@ func (o *Opened) content(f io.ReaderAt, size int64, head []byte) error {
 	return o.asIs(Raw, f, size)
 }
 
-// asIs takes the file for the disk.
+// asIs uses the file as the disk.
 func (o *Opened) asIs(format Format, f io.ReaderAt, size int64) error {
 	o.ReaderAt, o.Format, o.size = f, format, size
 	return nil
@@ -196,7 +197,7 @@ func (o *Opened) sparse(f io.ReaderAt, size int64) (source, error) {
 	return v, nil
 }
 
-// flat opens the extents of a descriptor, which must be beside it.
+// flat opens the extents of a descriptor, which must be in the same directory.
 func (o *Opened) flat(f *os.File, size int64, dir string) (source, error) {
 	o.Format = VMDKFlat
 	if size > vmdk.MaxDescriptor {
@@ -237,8 +238,8 @@ func fixedVHD(f io.ReaderAt, size int64, _ []byte) bool {
 	return size >= 1024 && err == nil && string(b) == "conectix"
 }
 
-// insideOVA opens the first disk of an OVA, which is a tar that begins with a
-// descriptor.
+// insideOVA opens the first disk of an OVA, which is a tar archive that begins with
+// a descriptor.
 func (o *Opened) insideOVA(f io.ReaderAt, size int64) (source, error) {
 	section := io.NewSectionReader(f, 0, size)
 	r := tar.NewReader(section)

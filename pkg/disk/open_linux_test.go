@@ -17,8 +17,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// testImage has holes, zeros that are not holes, what compresses and what does
-// not.
+// testImage has holes, zeros that are not holes, and data that compresses well and
+// badly.
 func testImage(t testing.TB) *image.Image {
 	t.Helper()
 	r := rand.New(rand.NewPCG(1, 1))
@@ -83,7 +83,7 @@ func TestOpenDisk(t *testing.T) {
 	}
 }
 
-// TestOpenCHS reads a VHD whose size is its geometry.
+// TestOpenCHS reads a VHD whose size is determined by its geometry.
 func TestOpenCHS(t *testing.T) {
 	raw, dir := writeAs(t, testImage(t), "d.img"), t.TempDir()
 	tooltest.Run(t, "qemu-img", "convert", "-f", "raw", "-O", "vpc", raw, filepath.Join(dir, "a.vhd"))
@@ -103,7 +103,7 @@ func TestOpenCHS(t *testing.T) {
 	}
 }
 
-// TestOpenCompressed reads what the compressors write, whole and cut.
+// TestOpenCompressed reads the output of the compressors, complete and truncated.
 func TestOpenCompressed(t *testing.T) {
 	m := testImage(t)
 	for _, tt := range []struct {

@@ -9,8 +9,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
-// Container is what was opened, the first of the files that the disk is in, and
-// its size in bytes.
+// Container is the opened file, the first one of the disk's files, and its size in
+// bytes.
 func (o *Opened) Container() (io.ReaderAt, int64, error) {
 	if o.within.ReaderAt != nil {
 		return o.within, o.within.size, nil
@@ -22,11 +22,11 @@ func (o *Opened) Container() (io.ReaderAt, int64, error) {
 	return o.files[0], st.Size(), nil
 }
 
-// Source is what reads the format, such as a *vmdk.Reader.
+// Source is the reader of the format, such as a *vmdk.Reader.
 func (o *Opened) Source() any { return o.ReaderAt }
 
-// Check checks the file that the disk is in, as far as its format has anything to
-// check beside the disk.
+// Check checks the file that contains the disk, as far as its format has anything
+// to check besides the disk.
 func (o *Opened) Check(ctx context.Context) []damage.Problem {
 	c, ok := o.ReaderAt.(interface {
 		Check(context.Context) []damage.Problem

@@ -19,15 +19,15 @@ import (
 // tempPrefix begins the name of every unfinished output.
 const tempPrefix = ".carosbuild-"
 
-// unfinished is a file on its way to a name.
+// unfinished is a file that does not have its final name yet.
 type unfinished struct {
 	*os.File
 	path  string
 	temp  string
-	named bool // it is called temp
+	named bool // it has the name temp
 }
 
-// newFile begins a file beside path, which is resolved.
+// newFile begins a file in the directory of path, whose links are resolved.
 func newFile(path string) (*unfinished, error) {
 	dir := filepath.Dir(path)
 	sweep(dir)
@@ -42,8 +42,8 @@ func newFile(path string) (*unfinished, error) {
 	return &unfinished{File: f, path: path, temp: temp, named: named}, nil
 }
 
-// finish brings the data to the disk and gives the file a name, so that only
-// the renaming is left.
+// finish syncs the data and gives the file a name, so that only the renaming is
+// left.
 func (u *unfinished) finish() error {
 	if err := u.Sync(); err != nil || u.named {
 		return err
@@ -53,7 +53,7 @@ func (u *unfinished) finish() error {
 	return err
 }
 
-// commit replaces what is at path.
+// commit replaces the file at path.
 func (u *unfinished) commit() error {
 	err := renameOpen(u.File, u.temp, u.path)
 	if err == nil {
@@ -63,10 +63,10 @@ func (u *unfinished) commit() error {
 	return err
 }
 
-// close closes the file; if it was not committed, it is gone.
+// close closes the file; if it was not committed, it is removed.
 func (u *unfinished) close() error {
 	err := u.File.Close()
-	if errors.Is(err, os.ErrClosed) { // by commit, where an open file cannot be renamed
+	if errors.Is(err, os.ErrClosed) { // by commit, if an open file cannot be renamed
 		err = nil
 	}
 	if u.named {
@@ -75,8 +75,8 @@ func (u *unfinished) close() error {
 	return err
 }
 
-// createNamed opens the new file temp. The lock tells sweep that it is in use,
-// also from a container where our pid is another process's.
+// createNamed opens the new file temp. The lock tells sweep that it is in use, also
+// in a container where our pid belongs to another process.
 func createNamed(temp string) (*os.File, error) {
 	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
@@ -98,8 +98,8 @@ func lock(f *os.File) error {
 	return nil
 }
 
-// sweep removes unfinished outputs that are not in use. It is a courtesy: what it
-// cannot do, it leaves.
+// sweep removes unfinished outputs that are not in use. Its errors are ignored,
+// since nothing depends on it.
 func sweep(dir string) {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
@@ -118,7 +118,7 @@ func ignoreMissing(err error) error {
 }
 
 func syncDir(dir string) error {
-	// Some file systems cannot sync a directory, and say so with EINVAL.
+	// Some file systems cannot sync a directory, and return EINVAL.
 	err := freshfile.SyncDir(dir)
 	if errors.Is(err, syscall.EINVAL) {
 		return nil
@@ -126,8 +126,8 @@ func syncDir(dir string) error {
 	return err
 }
 
-// explain says which file an error is about, and how much space is left when
-// that is what lacks.
+// explain says which file an error is about and, if the file system is full, how
+// much space is left.
 func explain(path string, err error) error {
 	if err == nil {
 		return nil

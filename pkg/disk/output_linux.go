@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// create opens a file in dir, without a name where that works.
+// create opens a file in dir, without a name if that is possible.
 func create(dir, temp string) (f *os.File, named bool, err error) {
 	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o666)
 	if err == nil {

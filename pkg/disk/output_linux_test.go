@@ -22,8 +22,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
-// TestDevice writes onto a file that stands in for a block device: full of
-// rubbish, larger than the disk, and what is beyond the disk stays.
+// TestDevice writes to a file that stands in for a block device: it is full of
+// other data and larger than the disk, and the part after the disk is not changed.
 func TestDevice(t *testing.T) {
 	m := testImage(t)
 	rubbish := make([]byte, m.Size()+mib)
@@ -57,7 +57,7 @@ func TestDevice(t *testing.T) {
 	}
 }
 
-// TestZeroRange takes both ways.
+// TestZeroRange tests both ways.
 func TestZeroRange(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	for name, zero := range map[string]func(*os.File, int64, int64) error{
@@ -88,8 +88,8 @@ func TestZeroRange(t *testing.T) {
 	}
 }
 
-// busyDevice is a block device in use that this test can open; nothing is
-// written to it.
+// busyDevice is a block device in use that this test can open; nothing is written
+// to it.
 func busyDevice(t *testing.T) string {
 	t.Helper()
 	var st unix.Stat_t
@@ -111,8 +111,8 @@ func busyDevice(t *testing.T) string {
 	return path
 }
 
-// TestBusyDevice: the device of the root file system is refused, by the check
-// and by the opening.
+// TestBusyDevice: the device of the root file system is refused, by the check and
+// by the opening.
 func TestBusyDevice(t *testing.T) {
 	path := busyDevice(t)
 	link := filepath.Join(t.TempDir(), "link.raw")
@@ -132,7 +132,7 @@ func TestBusyDevice(t *testing.T) {
 	}
 }
 
-// TestSmallDevice uses what a regular file and a device have in common.
+// TestSmallDevice uses what regular files and devices have in common.
 func TestSmallDevice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(path, make([]byte, 1000), 0o600); err != nil {
@@ -148,8 +148,8 @@ func TestSmallDevice(t *testing.T) {
 	}
 }
 
-// TestPipe writes every format that a pipe can take into a FIFO and into
-// standard output: the same bytes as in a file.
+// TestPipe writes every format that can be written to a pipe into a FIFO and to
+// standard output, with the same bytes as in a file.
 func TestPipe(t *testing.T) {
 	dir, m := t.TempDir(), smallImage(t)
 	for _, name := range []string{"d.raw", "d.raw.gz", "d.raw.zst", "d.raw.xz", "d.vmdk"} {
@@ -185,7 +185,7 @@ func TestPipe(t *testing.T) {
 		if format != VMDK && !bytes.Equal(stdout.Bytes(), want) {
 			t.Errorf("%s: standard output got %d bytes, the file has %d", name, stdout.Len(), len(want))
 		}
-		if err := os.WriteFile(path, stdout.Bytes(), 0o600); err != nil { // a VMDK has the name of its file in it
+		if err := os.WriteFile(path, stdout.Bytes(), 0o600); err != nil { // a VMDK contains the name of its file
 			t.Fatal(err)
 		}
 		sameContent(t, m, path, format)
@@ -195,7 +195,7 @@ func TestPipe(t *testing.T) {
 	}
 }
 
-// TestPipeErrors: there is no reader, it has gone, it is too slow.
+// TestPipeErrors: there is no reader, the reader has gone, or it is too slow.
 func TestPipeErrors(t *testing.T) {
 	m, err := image.New(1<<40, []image.Extent{{Len: 1 << 40, Src: endless{}}})
 	if err != nil {
@@ -262,7 +262,7 @@ func TestCheckOutputs(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		outs []Output
-		want string // "" if all is well
+		want string // "" if there is no error
 	}{
 		{[]Output{{at("a.raw"), ""}, {at("a.vmdk"), ""}, {at("b.vmdk"), VMDKFlat}}, ""},
 		{[]Output{{at("link.raw"), ""}}, ""},
@@ -293,7 +293,7 @@ func TestCheckOutputs(t *testing.T) {
 	}
 }
 
-// TestDangling writes through a link to a file that is not there yet.
+// TestDangling writes through a link to a file that does not exist yet.
 func TestDangling(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Symlink("new.raw", filepath.Join(dir, "link.raw")); err != nil {
@@ -307,7 +307,7 @@ func TestDangling(t *testing.T) {
 	}
 }
 
-// TestReadOnlyDirectory is found out before anything is done.
+// TestReadOnlyDirectory is noticed before anything is done.
 func TestReadOnlyDirectory(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o500); err != nil {
@@ -321,8 +321,8 @@ func TestReadOnlyDirectory(t *testing.T) {
 	}
 }
 
-// TestSeveralDisksAppearTogether has the second of two disks fail: the file of
-// the first stays what it was.
+// TestSeveralDisksAppearTogether: the second of two disks fails, and the file of
+// the first is unchanged.
 func TestSeveralDisksAppearTogether(t *testing.T) {
 	m := testImage(t)
 	dir := t.TempDir()

@@ -28,8 +28,8 @@ func (w *writing) ovaSink(t target, f file) error {
 	return w.add(t, flushed{s, func() error { return errors.Join(to.flush(), w.sumOVA(t, f)) }}, err)
 }
 
-// sumOVA reads the archive once more for its digest: what is in front of the
-// disk is written last. It is compressed, and so a small part of the disk.
+// sumOVA reads the archive again for its digest, since its beginning is written
+// last. It is compressed, and therefore much smaller than the disk.
 func (w *writing) sumOVA(t target, f file) error {
 	r, ok := f.(*os.File)
 	if !ok || w.o.Sum == nil {
@@ -43,8 +43,8 @@ func (w *writing) sumOVA(t target, f file) error {
 	return nil
 }
 
-// gather joins writes that follow each other, as those of a disk in an OVA or a
-// qcow2 do, to large aligned ones.
+// gather joins consecutive writes, such as those of a disk in an OVA or a qcow2,
+// into large aligned ones.
 type gather struct{ *stream }
 
 // WriteAt implements io.WriterAt.

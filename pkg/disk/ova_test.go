@@ -16,7 +16,7 @@ import (
 
 // TestOVA writes an appliance and reads its disk back.
 func TestOVA(t *testing.T) {
-	noise := make([]byte, 2*streamBuffer+12345) // does not fit the buffer, compressed or not
+	noise := make([]byte, 2*streamBuffer+12345) // does not fit into the buffer, compressed or not
 	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
 	m, err := image.New(20*mib, []image.Extent{{Off: 2 * mib, Len: 3 * mib, Src: endless{}}, {Off: 6 * mib, Len: int64(len(noise)), Src: image.Bytes(noise)}})
 	if err != nil {

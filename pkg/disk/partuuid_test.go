@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/uuid"
 )
 
-// TestPartUUIDs wants those that Compose gives, before it does.
+// TestPartUUIDs expects the same values as from Compose, in advance.
 func TestPartUUIDs(t *testing.T) {
 	for _, s := range []Spec{
 		{Table: "gpt", Seed: []byte("a"), Partitions: []Partition{{Name: "one", Size: bytesize.Partition{Bytes: 1 << 20}}, {Size: bytesize.Partition{Bytes: 1 << 20}}, {Name: "two", Size: bytesize.Partition{Bytes: 1 << 20}, UUID: &uuid.UUID{1, 2, 3}}}},

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/term"
 )
 
-// openPipe opens a FIFO or character device. A FIFO waits until a program reads
-// from it.
+// openPipe opens a FIFO or character device. For a FIFO, it waits until a program
+// reads from it.
 func openPipe(ctx context.Context, path string) (*os.File, error) {
 	const step = 50 * time.Millisecond
 	for {
@@ -35,12 +35,13 @@ func openPipe(ctx context.Context, path string) (*os.File, error) {
 }
 
 // unblock ends a write that waits for a reader when ctx ends. Call stop when
-// all is written.
+// everything is written.
 func unblock(ctx context.Context, f *os.File) (stop func() bool) {
-	return context.AfterFunc(ctx, func() { _ = f.SetWriteDeadline(time.Unix(1, 0)) }) // not every device can
+	return context.AfterFunc(ctx, func() { _ = f.SetWriteDeadline(time.Unix(1, 0)) }) // not every device supports it
 }
 
-// isTerminal reports whether w would show a person the bytes of a disk.
+// isTerminal reports whether w is a terminal, which would display the bytes of a
+// disk.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(interface{ Fd() uintptr })
 	return ok && term.IsTerminal(int(f.Fd()))

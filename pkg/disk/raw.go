@@ -8,22 +8,22 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
-const rawBlock = 64 << 10 // left out when it is all zero
+const rawBlock = 64 << 10 // left out if it is all zero
 
-// rawSink writes the disk itself, from several workers: where one waits for the
+// rawSink writes the disk itself, from several workers: while one waits for the
 // device, the others read.
 type rawSink struct {
 	w     io.WriterAt
-	zero  func(off, n int64) error // makes a block read as zero; nil where it does already
-	after []byte                   // what follows the disk
-	size  int64                    // where that is
-	at    int64                    // what is before is written
+	zero  func(off, n int64) error // makes a block read as zero; nil if it does already
+	after []byte                   // bytes that follow the disk
+	size  int64                    // size of the disk, where they begin
+	at    int64                    // everything before it is written
 }
 
 // NewEncoder implements pipeline.Sink.
 func (s *rawSink) NewEncoder() func(*pipeline.Chunk) error { return s.chunk }
 
-// chunk writes each run of blocks that hold something with one write.
+// chunk writes each run of blocks that contain data with one write.
 func (s *rawSink) chunk(c *pipeline.Chunk) error {
 	for at, b := c.Off, c.In; len(b) > 0; {
 		n, zero := zeroRun(b)
@@ -41,8 +41,8 @@ func (s *rawSink) chunk(c *pipeline.Chunk) error {
 	return nil
 }
 
-// zeroRun is the length of the blocks at the start of b that are all zero, or all
-// not.
+// zeroRun is the length of the blocks at the start of b that are all zero, or that
+// all are not.
 func zeroRun(b []byte) (n int, zero bool) {
 	for i := 0; i < len(b); i += rawBlock {
 		z := pipeline.IsZero(b[i:min(i+rawBlock, len(b))])
@@ -54,8 +54,8 @@ func zeroRun(b []byte) (n int, zero bool) {
 	return len(b), zero
 }
 
-// Write implements pipeline.Sink: the chunk is written already, not so the hole
-// before it.
+// Write implements pipeline.Sink. The chunk has already been written, but not the
+// hole before it.
 func (s *rawSink) Write(c *pipeline.Chunk) error {
 	err := s.hole(c.Off)
 	s.at = c.Off + int64(len(c.In))
@@ -69,7 +69,7 @@ func (s *rawSink) hole(end int64) error {
 	return s.zero(s.at, end-s.at)
 }
 
-// End writes the last hole and what follows the disk.
+// End writes the last hole and the bytes that follow the disk.
 func (s *rawSink) End() error {
 	if err := s.hole(s.size); err != nil || len(s.after) == 0 {
 		return err
@@ -78,7 +78,7 @@ func (s *rawSink) End() error {
 	return err
 }
 
-// rawStream writes the disk front to back, holes as zeros.
+// rawStream writes the disk front to back, with holes as zeros.
 type rawStream struct {
 	w        io.Writer
 	at, size int64

@@ -12,13 +12,13 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/partition"
 )
 
-// wrong is a mistake in what the Spec says about a partition.
+// wrong is a mistake in the Spec of a partition.
 func (p *part) wrong(err error) error {
 	return &PartitionError{Partition: p.index, What: p.String(), Err: err}
 }
 
-// failed is why a partition's content was not made: it has no room, its files
-// cannot be on its file system, or the Spec is wrong.
+// failed says why a partition's content was not made: it has too little space, its
+// files cannot be stored on its file system, or the Spec is wrong.
 func (s *Spec) failed(p *part, parts []*part, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
@@ -31,25 +31,25 @@ func (s *Spec) failed(p *part, parts []*part, err error) error {
 			return s.tooSmall(p, parts, least)
 		}
 	}
-	if errors.Is(err, fat.ErrRoot) || errors.Is(err, fat.ErrTooBig16) { // of FAT16 alone
+	if errors.Is(err, fat.ErrRoot) || errors.Is(err, fat.ErrTooBig16) { // only with FAT16
 		return &PartitionError{Partition: p.index, Attr: "fs", What: p.String(), Err: fmt.Errorf("%w; fat32 can hold it", err)}
 	}
 	return &ContentError{p.index, p.String(), err}
 }
 
-// tooSmall says that a partition is smaller than it has to be. One that takes
-// the rest of the disk needs a larger disk.
+// tooSmall says that a partition is too small. A partition that takes the rest of
+// the disk needs a larger disk.
 func (s *Spec) tooSmall(p *part, parts []*part, need int64) error {
 	e := &SizeError{Partition: p.index, What: p.String(), Need: need, Have: p.slot.Size}
 	if !p.size.Rest || s.Size == 0 {
 		return e
 	}
-	// Growing the disk by what is lacking is enough, wherever the partition is.
+	// Growing the disk by the missing bytes is enough, wherever the partition is.
 	return &SizeError{Partition: p.index, OfDisk: true, What: "the disk", Need: s.Size + need - p.slot.Size, Have: s.Size}
 }
 
-// unplaced explains why partitions have no place: if a larger disk would do, how
-// large it has to be.
+// unplaced explains why partitions could not be placed and, if a larger disk would
+// be enough, how large it has to be.
 func (s *Spec) unplaced(parts []*part, requests []partition.Request, blobs []partition.Region, reason error) error {
 	if s.Size == 0 {
 		return reason

@@ -14,14 +14,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/image"
 )
 
-// Claim is what something is about to take of a file system, at least.
+// Claim is the least amount of space that something is about to take.
 type Claim struct {
 	What  string // for messages, as in "packages"
 	Path  string // a file or directory, which need not exist yet
 	Bytes int64
 }
 
-// SpaceError says that a file system has less room than is needed.
+// SpaceError says that a file system has too little space.
 type SpaceError struct {
 	Dir        string // a directory on it
 	Claims     []Claim
@@ -42,7 +42,7 @@ func (e *SpaceError) Error() string {
 	return fmt.Sprintf("the file system of %s has %s free, and at least %s%s are needed", e.Dir, mebibytes(e.Free-1<<20+1), mebibytes(e.Need), detail)
 }
 
-// Unwrap makes it what a write would have ended with.
+// Unwrap returns the error that a write would have ended with.
 func (e *SpaceError) Unwrap() error { return syscall.ENOSPC }
 
 func mebibytes(n int64) string {
@@ -52,10 +52,9 @@ func mebibytes(n int64) string {
 	return fmt.Sprintf("%d MiB", (n+1<<20-1)>>20)
 }
 
-// CheckSpace compares claims with what their file systems have free for the
-// caller, those on one file system together. Claims of nothing, and file
-// systems that do not say how much they have, are left out. The error is a
-// SpaceError.
+// CheckSpace compares claims with the space that is free for the caller, adding up
+// claims on the same file system. Claims of zero, and file systems that do not
+// report their space, are ignored. The error is a SpaceError.
 func CheckSpace(claims []Claim) error {
 	type system struct {
 		SpaceError
@@ -87,8 +86,8 @@ func CheckSpace(claims []Claim) error {
 	return nil
 }
 
-// freeAt is the nearest directory to path that exists, its device, and the bytes
-// that are free there.
+// freeAt returns the nearest existing directory of path, its device, and the free
+// bytes there.
 func freeAt(path string) (dir string, dev uint64, free int64, err error) {
 	for dir = path; ; dir = filepath.Dir(dir) {
 		st, err := os.Stat(dir)
@@ -109,19 +108,19 @@ func freeAt(path string) (dir string, dev uint64, free int64, err error) {
 	return dir, st.dev, int64(min(st.free, 1<<40)) * st.block, nil
 }
 
-// fileSystem is what a file system says about itself.
+// fileSystem is what a file system reports about itself.
 type fileSystem struct {
 	dev          uint64
 	blocks, free uint64 // free for the caller
 	block        int64  // bytes
 }
 
-// leastRatio is a bound for what compression makes of a system's files: a
-// smaller part than any of the formats has left of one.
+// leastRatio is a lower bound for compression: no format has compressed the files
+// of a system to a smaller fraction.
 const leastRatio = 0.02
 
-// claims are what the outputs take at least: what is not compressed to the
-// block, the rest as much as it certainly does.
+// claims are the least sizes of the outputs: to the block for uncompressed ones,
+// and a lower bound for the rest.
 func claims(targets []target, m *image.Image) []Claim {
 	var stored int64
 	for _, x := range m.Extents() {

@@ -9,7 +9,7 @@ import (
 	"os"
 )
 
-// statfs does not know what the file system of a directory has.
+// statfs does not know the space of a directory's file system.
 func statfs(string) (fileSystem, error) { return fileSystem{}, errors.ErrUnsupported }
 
 // roomOf sets no limit: a write ends when the file system is full.

@@ -46,8 +46,8 @@ func TestSpaceErrorHasBothNumbers(t *testing.T) {
 	}
 }
 
-// A disk that does not fit is refused before a byte of it is written, and what
-// was there stays.
+// A disk that does not fit is refused before a byte of it is written, and old files
+// are unchanged.
 func TestWriteWithoutRoom(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "a.raw")

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// statfs asks the file system of a directory.
+// statfs returns what a directory's file system reports.
 func statfs(dir string) (fileSystem, error) {
 	var st unix.Stat_t
 	var sf unix.Statfs_t
@@ -21,8 +21,8 @@ func statfs(dir string) (fileSystem, error) {
 	return fileSystem{uint64(st.Dev), sf.Blocks, sf.Bavail, int64(sf.Bsize)}, nil //nolint:unconvert // types differ
 }
 
-// roomOf is how much the file system of f has for something that may take any
-// amount, and how much has to stay for everything else: a twentieth, at most 1 GiB.
+// roomOf returns how much space f's file system has for data of unknown size, and
+// how much of it has to stay free: a twentieth, at most 1 GiB.
 func roomOf(f *os.File) (spare, reserve int64, err error) {
 	var sf unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &sf); err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestFileSystems wants code for each file system that a declaration can name,
-// and a name for each that there is code for.
+// TestFileSystems requires code for each file system that a declaration can name,
+// and a name for each that has code.
 func TestFileSystems(t *testing.T) {
 	var names []string
 	for _, s := range FileSystems() {
@@ -38,8 +38,8 @@ func TestFileSystems(t *testing.T) {
 	}
 }
 
-// TestRoots makes a root of each file system that can be one, and opens it by
-// what the table says.
+// TestRoots makes a root of each file system that can be one, and opens it as the
+// table says.
 func TestRoots(t *testing.T) {
 	for _, s := range FileSystems() {
 		if !s.Tree {
@@ -110,7 +110,7 @@ func (m *memory) WriteAt(p []byte, off int64) (int, error) {
 
 func (m *memory) ReadAt(p []byte, off int64) (int, error) { return bytes.NewReader(m.b).ReadAt(p, off) }
 
-// TestFormatTable wants code for each format, and no two that mean the same.
+// TestFormatTable requires code for each format, and no duplicates.
 func TestFormatTable(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range formats() {

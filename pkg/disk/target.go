@@ -16,15 +16,15 @@ import (
 // StandardOutput is the path of an Output that means standard output.
 const StandardOutput = "-"
 
-// Output is a file to write a disk to: a regular one, a block device, or what
-// takes bytes front to back such as a FIFO and standard output.
+// Output is a file to write a disk to: a regular file, a block device, or a FIFO or
+// standard output, which are written front to back.
 type Output struct {
 	Path   string `json:"path"`
-	Format Format `json:"format,omitempty"` // also an alias that FormatFor knows; "" means by the ending of Path, and Raw for a block device
+	Format Format `json:"format,omitempty"` // or an alias that FormatFor knows; "" selects it by the ending of Path, and Raw for a block device
 }
 
-// CheckOutputs reports whether all outputs can be written side by side, as far as
-// that can be told before there is a disk.
+// CheckOutputs reports whether all outputs can be written together, as far as this
+// can be known without the disk.
 func CheckOutputs(outs []Output, o WriteOptions) error {
 	_, err := resolve(outs, o)
 	return err
@@ -34,21 +34,21 @@ func CheckOutputs(outs []Output, o WriteOptions) error {
 type targetKind uint8
 
 const (
-	toFile   targetKind = iota // beside what is there, and then renamed
+	toFile   targetKind = iota // to a new file, which is then renamed
 	toDevice                   // in place
 	toPipe                     // front to back
 )
 
 // target is an Output after all checks.
 type target struct {
-	name   string // as it was asked for
-	path   string // symbolic links resolved
+	name   string // as requested
+	path   string // with symbolic links resolved
 	format Format
 	kind   targetKind
-	files  []string // to replace, in the order in which they should be
+	files  []string // files to replace, in this order
 }
 
-// resolve checks the outputs, each for itself and against each other.
+// resolve checks the outputs individually and against each other.
 func resolve(outs []Output, o WriteOptions) ([]target, error) {
 	var targets []target
 	taken := map[string]string{}
@@ -68,7 +68,7 @@ func resolve(outs []Output, o WriteOptions) ([]target, error) {
 	return targets, nil
 }
 
-// ids are what no two outputs may share.
+// ids are the identities that no two outputs may share.
 func (t target) ids() []string {
 	if t.kind == toFile {
 		return t.files
@@ -104,7 +104,7 @@ func (out Output) target(o WriteOptions) (target, error) {
 	return t, nil
 }
 
-// files are the regular files that an output consists of.
+// files are the regular files of an output.
 func (f Format) files(path string, blockMap bool) []string {
 	c := f.code()
 	if c.second == nil {
@@ -129,7 +129,7 @@ func flatName(path string) string {
 	return strings.TrimSuffix(path, ext) + "-flat" + ext
 }
 
-// locate resolves the links of a path and says what is there.
+// locate resolves the links of a path and determines what is there.
 func locate(path string) (string, targetKind, error) {
 	real, err := follow(path)
 	if err != nil {
@@ -151,13 +151,13 @@ func locate(path string) (string, targetKind, error) {
 	return "", toFile, fmt.Errorf("write %s: it is neither a file nor a device nor a pipe", path)
 }
 
-// follow resolves symbolic links, also one whose target does not exist yet.
+// follow resolves symbolic links, including one whose target does not exist yet.
 func follow(path string) (string, error) {
 	for range 40 {
 		if real, err := filepath.EvalSymlinks(path); err == nil {
 			return real, nil
 		}
-		if _, err := os.Stat(path); err == nil { // as /dev/stdout, whose target is not a path
+		if _, err := os.Stat(path); err == nil { // such as /dev/stdout, whose target is not a path
 			return path, nil
 		}
 		if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil && !strings.HasSuffix(path, "/") {
@@ -165,7 +165,7 @@ func follow(path string) (string, error) {
 		}
 		to, err := os.Readlink(path)
 		if err != nil {
-			return path, nil // it is not there, and no link
+			return path, nil // it does not exist, and is not a link
 		}
 		if !filepath.IsAbs(to) {
 			to = filepath.Dir(path) + "/" + to
@@ -175,7 +175,7 @@ func follow(path string) (string, error) {
 	return "", syscall.ELOOP
 }
 
-// checkFiles checks names and directories of resolved paths.
+// checkFiles checks the names and directories of resolved paths.
 func checkFiles(files []string) error {
 	for _, path := range files {
 		if strings.HasSuffix(path, "/") || filepath.Base(path) == "." || filepath.Base(path) == ".." {

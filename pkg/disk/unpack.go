@@ -22,11 +22,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
-// maxUnpacked bounds the size of what a compressed disk unpacks to: the largest
-// disk there is to inspect, most of which may be holes.
+// maxUnpacked bounds the decompressed size of a disk: that of the largest disk to
+// inspect, most of which may be holes.
 const maxUnpacked = 1 << 44
 
-// unpack makes o the raw disk that f holds compressed.
+// unpack decompresses the disk in f and makes it o's raw disk.
 func (o *Opened) unpack(f *os.File, path string, format Format) error {
 	in, _, err := Decompress(f)
 	if err != nil {
@@ -45,8 +45,8 @@ func (o *Opened) unpack(f *os.File, path string, format Format) error {
 	return nil
 }
 
-// Decompress reads what gzip, zstd, xz, bzip2 or lz4 made, as the first bytes tell;
-// packed is false for anything else, which is read as it is.
+// Decompress reads the output of gzip, zstd, xz, bzip2 or lz4, recognised by the
+// first bytes; packed is false for other data, which is read as it is.
 func Decompress(in io.Reader) (out io.Reader, packed bool, err error) {
 	r := bufio.NewReaderSize(in, 64<<10)
 	head, err := r.Peek(6)
@@ -57,7 +57,7 @@ func Decompress(in io.Reader) (out io.Reader, packed bool, err error) {
 	case is("\x1f\x8b"):
 		out, err = gzip.NewReader(r)
 	case is("\x28\xb5\x2f\xfd"):
-		// With one goroutine, none is left behind.
+		// With one goroutine, none is left running.
 		out, err = zstd.NewReader(r, zstd.WithDecoderMaxWindow(128<<20), zstd.WithDecoderConcurrency(1))
 	case is("\xfd7zXZ\x00"):
 		out, err = xz.NewReader(r, 128<<20)
@@ -72,20 +72,20 @@ func Decompress(in io.Reader) (out io.Reader, packed bool, err error) {
 }
 
 // CopySparse copies in to the new and empty file w, leaving holes for blocks of
-// zeros, and returns how many bytes it was. It ends with an error that says what
-// to do once they are more than most, or once the file system of w has no more
-// than a reserve free, which is then also an ENOSPC.
+// zeros, and returns the number of bytes. If there are more than most, or if only a
+// reserve of w's file system is still free, it ends with an error that contains the
+// remedy; in the latter case it is also an ENOSPC.
 func CopySparse(w *os.File, in io.Reader, most int64) (int64, error) {
 	return copySparse(w, in, most, func() (int64, int64, error) { return roomOf(w) })
 }
 
-// copySparse is CopySparse with the room that room tells, see roomOf.
+// copySparse is CopySparse with the space that room returns, see roomOf.
 func copySparse(w *os.File, in io.Reader, most int64, room func() (spare, reserve int64, err error)) (int64, error) {
 	b := make([]byte, rawBlock)
 	a := allowance{room: room, left: math.MaxInt64}
 	for off := int64(0); ; {
 		n, err := 0, error(nil)
-		for n < len(b) && err == nil { // io.ReadFull would take a cut stream for a short last block
+		for n < len(b) && err == nil { // io.ReadFull would treat a truncated stream as a short last block
 			var k int
 			k, err = in.Read(b[n:])
 			n += k
@@ -111,13 +111,14 @@ func copySparse(w *os.File, in io.Reader, most int64, room func() (spare, reserv
 	}
 }
 
-// allowance is what may be written to a file system that others use as well.
+// allowance is the amount of data that may be written to a file system that others
+// use as well.
 type allowance struct {
 	room func() (spare, reserve int64, err error)
-	// left counts down from the first answer on: a file system may not count what
-	// is not on its medium yet.
+	// left counts down from the first answer on: a file system may not count data
+	// that is not on its medium yet.
 	left  int64
-	until int64 // what may be written before it is asked anew
+	until int64 // how much may be written before room is called again
 }
 
 // take takes n bytes, at most rawBlock.
@@ -137,7 +138,7 @@ func (a *allowance) take(n int64) error {
 	return nil
 }
 
-// roomIn is roomOf, from what a file system says.
+// roomIn computes roomOf from what a file system reports.
 func roomIn(blocks, free uint64, size int64) (spare, reserve int64) {
 	if blocks == 0 { // some have no limit
 		return math.MaxInt64, 0

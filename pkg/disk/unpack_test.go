@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// goesOn is a stream without an end, of which it is counted what was read.
+// goesOn is an endless stream that counts how much was read.
 type goesOn struct {
 	b    byte
 	read int64
@@ -28,8 +28,8 @@ func (e *goesOn) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestCopySparseEnds has streams that go on and on: zeros end at the most that is
-// unpacked, and data where the file system has only the reserve left.
+// TestCopySparseEnds has endless streams: zeros end at the largest decompressed
+// size, and data ends when the file system has only the reserve left.
 func TestCopySparseEnds(t *testing.T) {
 	const mib = 1 << 20
 	dir := t.TempDir()
@@ -40,9 +40,9 @@ func TestCopySparseEnds(t *testing.T) {
 		room    func() (int64, int64, error)
 		want    string
 		is      error
-		atMost  int64 // that is read
+		atMost  int64 // bytes that are read
 		inFile  int64 // bytes that may be stored
-		notLess int64 // that is read
+		notLess int64 // bytes that are read
 	}{
 		{"zeros", goesOn{}, free, "it unpacks to more than 100 MiB, the most that is unpacked: unpack it beforehand", nil, 100*mib + rawBlock, 0, 100 * mib},
 		{"data", goesOn{b: 1}, free, "more than 100 MiB", nil, 100*mib + rawBlock, 100 * mib, 100 * mib},
@@ -77,7 +77,7 @@ func TestCopySparseEnds(t *testing.T) {
 	}
 }
 
-// shrinking is less room with every answer.
+// shrinking is less space with each call.
 func shrinking(answers ...int64) func() (int64, int64, error) {
 	return func() (int64, int64, error) {
 		n := answers[0]
@@ -88,7 +88,7 @@ func shrinking(answers ...int64) func() (int64, int64, error) {
 	}
 }
 
-// TestCopySparseWhole takes what is just as large as it may be.
+// TestCopySparseWhole accepts data of exactly the largest size.
 func TestCopySparseWhole(t *testing.T) {
 	f, err := os.CreateTemp(t.TempDir(), "")
 	if err != nil {
@@ -106,7 +106,7 @@ func TestCopySparseWhole(t *testing.T) {
 	}
 }
 
-// TestRoomOf leaves a part of what a file system has to others.
+// TestRoomOf leaves a part of a file system's space to others.
 func TestRoomOf(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/uuid"
 )
 
-// TestUUIDOfFAT writes a serial number into a FAT file system, and a long UUID
-// into the partition table alone.
+// TestUUIDOfFAT writes a serial number into a FAT file system, and a long UUID only
+// into the partition table.
 func TestUUIDOfFAT(t *testing.T) {
 	const long = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"
 	serials := map[string]string{}

@@ -22,19 +22,19 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
-// WriteOptions of Write.
+// WriteOptions are the options of Write.
 type WriteOptions struct {
-	Seed     []byte // what the identifiers in a VMDK or VHD derive from, as in Spec
-	Time     int64  // seconds since 1970, for formats that have a time in them
-	Level    int    // of compression, 1 (fast) to 9 (small); 0 means the format's default; xz has one only
-	Workers  int    // 0 means one a CPU
+	Seed     []byte // from which the identifiers in a VMDK or VHD are derived, as in Spec
+	Time     int64  // seconds since 1970, for formats that contain a time
+	Level    int    // compression level, 1 (fast) to 9 (small); 0 means the format's default; xz has only one
+	Workers  int    // 0 means one per CPU
 	Progress func(done, total int64)
 	Sum      func(path, sha256 string) // gets the digests, in hexadecimal digits, of files whose format is written front to back, and of OVA
-	Mode     os.FileMode               // of files; 0 leaves it to the umask
-	BlockMap bool                      // NAME.bmap beside raw files too
-	Stdout   io.Writer                 // what StandardOutput means
-	VM       *ova.VM                   // with OVA; nil means the defaults
-	ISO      *iso.Options              // with ISO: what the disc starts, see Layout.ISO
+	Mode     os.FileMode               // permissions of files; 0 leaves them to the umask
+	BlockMap bool                      // write NAME.bmap beside raw files too
+	Stdout   io.Writer                 // where StandardOutput leads
+	VM       *ova.VM                   // for OVA; nil means the defaults
+	ISO      *iso.Options              // for ISO: what the disc boots, see Layout.ISO
 }
 
 // Write writes the image to one output: WriteAll.
@@ -42,10 +42,10 @@ func Write(ctx context.Context, path, format string, m *image.Image, o WriteOpti
 	return WriteAll(ctx, []Output{{path, Format(format)}}, m, o)
 }
 
-// WriteAll writes the image to all outputs in one pass over it. Files are
-// written durably and all or nothing: those that were there stay until all new
-// ones are complete, and are untouched when there is an error. Block devices
-// must not be in use and are written in place, pipes front to back.
+// WriteAll writes the image to all outputs in one pass over it. Files are written
+// durably and all or nothing: old files stay until all new ones are complete, and
+// are unchanged if there is an error. Block devices must not be in use and are
+// written in place, pipes front to back.
 func WriteAll(ctx context.Context, outs []Output, m *image.Image, o WriteOptions) error {
 	return WriteEach(ctx, []Job{{Outputs: outs, Image: m, Options: o}})
 }
@@ -57,14 +57,14 @@ type Job struct {
 	Options WriteOptions
 }
 
-// WriteEach is WriteAll for several disks, one pass over each: no file appears
-// before all of all disks are complete.
+// WriteEach is WriteAll for several disks, with one pass over each: no file appears
+// before all files of all disks are complete.
 func WriteEach(ctx context.Context, jobs []Job) error {
 	var all []*writing
 	var outs []Output
 	for _, j := range jobs {
 		outs = append(outs, j.Outputs...)
-		targets, err := resolve(outs, j.Options) // against those of the disks before
+		targets, err := resolve(outs, j.Options) // against those of earlier disks
 		if err != nil {
 			return err
 		}
@@ -88,19 +88,19 @@ func WriteEach(ctx context.Context, jobs []Job) error {
 	return err
 }
 
-// room finds out whether the disks fit where they go, before a byte is written.
+// room checks whether the disks fit, before a byte is written.
 func room(all []*writing) error {
 	var need []Claim
 	for _, w := range all {
 		need = append(need, claims(w.targets, w.m)...)
 	}
 	if err := CheckSpace(need); err != nil {
-		return fmt.Errorf("no room for what is to be written: %w", err)
+		return fmt.Errorf("not enough space for the outputs: %w", err)
 	}
 	return nil
 }
 
-// each ends with the first error, and says what it is about.
+// each stops at the first error, and says what it is about.
 func each(all []*writing, f func(*writing) error) error {
 	for _, w := range all {
 		if err := f(w); err != nil {
@@ -110,7 +110,7 @@ func each(all []*writing, f func(*writing) error) error {
 	return nil
 }
 
-// writing is what WriteEach has open of one disk.
+// writing has what WriteEach has open for one disk.
 type writing struct {
 	targets []target
 	m       *image.Image
@@ -122,8 +122,8 @@ type writing struct {
 	sums    []func() // report the digests of the files that have one
 }
 
-// options asks for chunks that suit all targets, and for twice the workers where
-// half of them wait for a disk.
+// options chooses chunks that suit all targets, and twice as many workers if half
+// of them will wait for a disk.
 func (w *writing) options() pipeline.Options {
 	po := pipeline.Options{Workers: w.o.Workers, Progress: w.o.Progress}
 	for _, t := range w.targets {
@@ -183,7 +183,7 @@ func (w *writing) create(path string) (*os.File, error) {
 	return f.File, err
 }
 
-// direct writes to f past the page cache, where f is a real file.
+// direct writes to f without the page cache, if f is a real file.
 func (w *writing) direct(f file) io.WriterAt {
 	real, ok := f.(*os.File)
 	if !ok {
@@ -194,7 +194,7 @@ func (w *writing) direct(f file) io.WriterAt {
 	return d
 }
 
-// file is what the formats need of a file; tests have some that go wrong.
+// file is what the formats need of a file; tests have files that fail.
 type file interface {
 	io.Writer
 	io.WriterAt
@@ -234,7 +234,7 @@ func (w *writing) fileSink(t target, f file) error {
 	return sinkStream(w, t, f)
 }
 
-// sectors rounds up.
+// sectors rounds up to whole sectors.
 func sectors(size int64) int64 { return (size + 511) / 512 * 512 }
 
 func (w *writing) rawSink(t target, f file, size int64, after []byte) error {
@@ -261,7 +261,7 @@ func (w *writing) openDevice(ctx context.Context, t target) error {
 	return w.deviceSink(ctx, t, f)
 }
 
-// deviceSink adds a sink for f, which holds anything whatever.
+// deviceSink adds a sink for f, which may contain any data.
 func (w *writing) deviceSink(ctx context.Context, t target, f *os.File) error {
 	zero := func(off, n int64) error { return zeroRange(ctx, f, off, n) }
 	return w.add(t, &rawSink{w: w.direct(f), zero: zero, size: w.m.Size()}, nil)
@@ -318,7 +318,7 @@ func (w *writing) eachFile(f func(*unfinished) error) error {
 	return nil
 }
 
-// close closes everything, in the opposite order, and removes what was not
+// close closes everything in reverse order, and removes files that were not
 // committed.
 func (w *writing) close() error {
 	var err error

@@ -82,8 +82,8 @@ func TestWriteThroughLink(t *testing.T) {
 	}
 }
 
-// TestSweep removes what a killed run left, and nothing that is in use or
-// belongs to another user.
+// TestSweep removes the files of a killed run, and none that are in use or belong
+// to another user.
 func TestSweep(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a[b]*")
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -110,7 +110,7 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// TestNamed takes the way of file systems without O_TMPFILE.
+// TestNamed uses the way for file systems without O_TMPFILE.
 func TestNamed(t *testing.T) {
 	dir := t.TempDir()
 	temp := filepath.Join(dir, tempPrefix+"x-1")
@@ -268,8 +268,9 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// TestSumsOfStreams compares the digests that come with writing with those of the
-// files. Formats that are not written front to back have none, but for OVA.
+// TestSumsOfStreams compares the digests that are computed while writing with those
+// of the files. Formats that are not written front to back have none, except for
+// OVA.
 func TestSumsOfStreams(t *testing.T) {
 	dir := t.TempDir()
 	var outs []Output
@@ -300,11 +301,11 @@ func TestSumsOfStreams(t *testing.T) {
 	}
 }
 
-// writeFile makes the file path, or replaces it, with what write puts into a
-// new file beside it. Data and name are on disk when it returns; after an error
-// or a kill, path is what it was. If the file system can, the new file has
-// no name until it is complete; leftovers of killed runs on others are removed
-// by the next one. A symbolic link at path is followed.
+// writeFile makes the file path, or replaces it, with what write puts into a new
+// file beside it. Data and name are on disk when it returns; after an error or a
+// kill, path is unchanged. If the file system can, the new file has no name until
+// it is complete; leftovers of killed runs on others are removed by the next one. A
+// symbolic link at path is followed.
 func writeFile(path string, write func(*os.File) error) error {
 	path, err := regular(path)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
-// explain names the output that an error is about, or all of them.
+// explain names the output that an error is about, or all outputs.
 func (w *writing) explain(err error) error {
 	if err == nil {
 		return nil
@@ -67,7 +67,7 @@ func (e *outputError) explain() error {
 	case errors.Is(e.err, syscall.EPIPE):
 		return fmt.Errorf("write %s: its reader has gone: %w", e.t.path, e.err)
 	case e.t.kind == toDevice:
-		return fmt.Errorf("write %s: its content is not whole: %w", e.t.path, e.err)
+		return fmt.Errorf("write %s: its content is incomplete: %w", e.t.path, e.err)
 	case e.t.path == StandardOutput:
 		return fmt.Errorf("write standard output: %w", e.err)
 	}

@@ -32,7 +32,7 @@ func localProject(t *testing.T) (dir, file string) {
 	return dir, file
 }
 
-// TestDeclareAgain: to declare a project leaves it as it was.
+// TestDeclareAgain: declaring a project does not change it.
 func TestDeclareAgain(t *testing.T) {
 	dir, file := localProject(t)
 	p, _, fs := Read([]string{file}, Options{WorkDir: dir})

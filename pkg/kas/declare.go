@@ -14,11 +14,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// Form says what a declaration is to look like where a project leaves it open.
+// Form determines a declaration where the project leaves a choice.
 type Form struct {
-	From string // image that the build runs in; empty: a Debian made for it
-	Base string // key of the repository with oe-init-build-env; empty: it is found out
-	Dir  string // absolute directory that relative names of files start from
+	From string // image that the build runs in; empty: a Debian root file system is made for it
+	Base string // key of the repository with oe-init-build-env; empty: it is found automatically
+	Dir  string // absolute directory against which relative file names are resolved
 	// Known lists the files below an absolute directory in a git work tree: those
 	// that git tracks, and those that it neither tracks nor ignores. Names are
 	// slash-separated and relative to the directory. Nil: all files count.
@@ -33,15 +33,15 @@ const (
 )
 
 // hostPackages are the packages of Debian 12 that bitbake of a current series
-// needs, and that the stages' own actions use.
+// needs, and those that the stages' own actions use.
 const hostPackages = "bzip2 ca-certificates chrpath cpio diffstat file g++ gawk gcc git libacl1 locales lz4 make patch procps python3 " +
 	"python3-git python3-jinja2 python3-pexpect python3-subunit rpcsvc-proto socat texinfo unzip wget xz-utils zstd"
 
 // Declaration is a project as the text of a declaration.
 type Declaration struct {
 	XML []byte
-	// Origins are where in the project a line of XML comes from; lines count
-	// from 1.
+	// Origins are the places in the project from which each line of XML comes;
+	// lines count from 1.
 	Origins map[int]finding.Span
 }
 
@@ -62,12 +62,12 @@ type add struct {
 	at       finding.Span
 }
 
-// Declare makes a declaration of the project. Further findings say what it
-// leaves out; the declaration must not be built if they have errors.
+// Declare makes a declaration from the project. Further findings say what it leaves
+// out; the declaration must not be built if they include errors.
 func (p *Project) Declare(f Form) (*Declaration, finding.Findings) {
 	before := len(p.rep.All)
 	own := *p
-	own.Repos = slices.Clone(p.Repos) // of which the base layer may get another address
+	own.Repos = slices.Clone(p.Repos) // the base layer of it may get another address
 	d := &declarer{Project: &own, Form: f, dirs: map[string]string{}, remote: map[string]string{}, writer: writer{origins: map[int]finding.Span{}}}
 	d.limits()
 	if d.chooseBase() {
@@ -77,7 +77,7 @@ func (p *Project) Declare(f Form) (*Declaration, finding.Findings) {
 	return &Declaration{XML: []byte(d.text.String()), Origins: d.origins}, slices.Clone(p.rep.All[min(before, len(p.rep.All)):])
 }
 
-// limits tell what a declaration cannot say.
+// limits reports what a declaration cannot express.
 func (d *declarer) limits() {
 	if bs := d.root.get("build_system"); strings.HasPrefix(d.BuildSystem, "isar") {
 		d.rep.Fail(bs.at, "carosbuild builds OpenEmbedded", "build_system %s cannot be built", finding.Quote(d.BuildSystem))
@@ -105,7 +105,7 @@ func (d *declarer) repoLimits(r Repo) {
 	}
 	if r.Signed {
 		if !fullID().MatchString(r.Commit) {
-			d.rep.Fail(r.place("signed"), "pin it: give it a commit", "repository %s is signed: carosbuild does not check signatures, and without a commit its tag or branch may become another one", finding.Quote(r.Key))
+			d.rep.Fail(r.place("signed"), "pin it: give it a commit", "repository %s is signed: carosbuild does not check signatures, and without a commit its tag or branch may change", finding.Quote(r.Key))
 		} else {
 			d.rep.Warn(r.place("signed"), "the commit id identifies the content", "the signature of repository %s is not checked", finding.Quote(r.Key))
 		}
@@ -118,15 +118,15 @@ func (d *declarer) repoLimits(r Repo) {
 }
 
 var (
-	ownPlaces = lazyregexp.New(`(?m)^[ \t]*(?:(DL_DIR)[ \t]*:?=|(SSTATE_DIR)[ \t]*(?:\?\??|:)?=)`) // weaker ones lose against DL_DIR's
+	ownPlaces = lazyregexp.New(`(?m)^[ \t]*(?:(DL_DIR)[ \t]*:?=|(SSTATE_DIR)[ \t]*(?:\?\??|:)?=)`) // weaker assignments lose against the assignment of DL_DIR
 	relatives = lazyregexp.New(`\$\{TOPDIR\}/\.\.`)
 )
 
-// confLimits are about settings that expect another layout.
+// confLimits warns of settings that expect another layout.
 func (d *declarer) confLimits() {
 	for _, f := range slices.Concat(d.LocalConf, d.BBLayersConf) {
 		if m := ownPlaces().FindStringSubmatch(f.Text); m != nil {
-			d.rep.Warn(f.At, "leave it out, or give the stage a <cache> at that path", "%s sets %s: what is put there goes into the image, and not into carosbuild's cache", finding.Quote(f.Name), m[1]+m[2])
+			d.rep.Warn(f.At, "leave it out, or give the stage a <cache> at that path", "%s sets %s: files there become part of the image instead of carosbuild's cache", finding.Quote(f.Name), m[1]+m[2])
 		}
 		if relatives().MatchString(f.Text) {
 			d.rep.Warn(f.At, "repositories are in /REDO/source/BASE and below it", "%s has a path relative to ${TOPDIR}, which is /REDO/build", finding.Quote(f.Name))
@@ -137,8 +137,8 @@ func (d *declarer) confLimits() {
 // coreNames are the usual names of repositories with oe-init-build-env.
 var coreNames = []string{"poky", "openembedded-core", "oe-core"}
 
-// isCore tells whether a repository is known to have oe-init-build-env: by its
-// name or, where it is a directory of this machine, by looking into it.
+// isCore reports whether a repository is known to have oe-init-build-env: by its
+// name or, if it is a directory of this machine, by looking into it.
 func (r Repo) isCore() bool {
 	if r.URL == "" {
 		_, err := os.Stat(filepath.Join(r.dir, "oe-init-build-env"))
@@ -149,8 +149,8 @@ func (r Repo) isCore() bool {
 	})
 }
 
-// chooseBase finds the repository that the others are put into: the one with
-// OpenEmbedded's core layer.
+// chooseBase finds the repository that the others are checked out below: the one
+// with OpenEmbedded's core layer.
 func (d *declarer) chooseBase() bool {
 	var likely, named []int
 	for i, r := range d.Repos {
@@ -200,7 +200,7 @@ func (d *declarer) reposAt() finding.Span {
 	return d.root.at
 }
 
-// localBase takes a base layer of this machine as a git repository.
+// localBase uses a base layer on this machine as a git repository.
 func (d *declarer) localBase() bool {
 	if repositoryOf(d.base.dir) != filepath.Clean(d.base.dir) {
 		if _, err := readSmall(filepath.Join(d.base.dir, ".git")); err != nil {
@@ -213,14 +213,14 @@ func (d *declarer) localBase() bool {
 	return true
 }
 
-// taken are directories of OpenEmbedded-Core and poky, which a repository of
-// that name must not be put over.
+// taken are directories of OpenEmbedded-Core and poky: a repository of the same
+// name must not replace them.
 var taken = []string{"bitbake", "contrib", "documentation", "meta", "meta-poky", "meta-selftest", "meta-skeleton", "meta-yocto", "meta-yocto-bsp", "scripts", ".git", ".templateconf"}
 
 var usable = lazyregexp.New(`[^A-Za-z0-9_.-]+`)
 
-// nameDirs gives each repository a directory below the base layer's. The one with
-// bitbake is where OpenEmbedded-Core looks for it.
+// nameDirs gives each repository a directory below the base layer's. The repository
+// with bitbake gets the one where OpenEmbedded-Core looks for it.
 func (d *declarer) nameDirs() {
 	used := map[string]bool{}
 	for _, r := range d.Repos {

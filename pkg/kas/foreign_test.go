@@ -24,8 +24,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
-// driver has kas itself read projects and print what it makes of each, without
-// fetching anything. Each is read by a child, for kas keeps what it has read.
+// driver has kas itself read projects and print the result for each, without
+// fetching anything. Each is read by a child process, because kas keeps what it has
+// read.
 const driver = `
 import json, os, sys, types
 sys.path.insert(0, sys.argv[1])
@@ -70,16 +71,16 @@ for job in json.load(sys.stdin):
     os.wait()
 `
 
-// project is one for both to read.
+// project is a project that both programs read.
 type project struct {
 	Name  string            `json:"name"`
 	Dir   string            `json:"dir"`
 	Files string            `json:"project"`
-	Repos map[string]string `json:"repos"` // directories of those that files are included from
+	Repos map[string]string `json:"repos"` // directories of the repositories that files are included from
 }
 
-// newProject is a project in dir; others has the repositories that it includes
-// files from.
+// newProject is a project in dir; others has the repositories from which it
+// includes files.
 func newProject(t *testing.T, name, dir, files, others string) project {
 	t.Helper()
 	p := project{Name: name, Dir: dir, Files: files, Repos: map[string]string{}}
@@ -90,7 +91,7 @@ func newProject(t *testing.T, name, dir, files, others string) project {
 	return p
 }
 
-// gitInit makes what looks like a git repository one.
+// gitInit makes a directory a git repository.
 func gitInit(t *testing.T, dir string) {
 	t.Helper()
 	if out, err := exec.CommandContext(t.Context(), "git", "-C", dir, "init", "-q").CombinedOutput(); err != nil {
@@ -98,7 +99,7 @@ func gitInit(t *testing.T, dir string) {
 	}
 }
 
-// seen is what kas and this package print of a project.
+// seen is what kas and this package print about a project.
 type seen struct {
 	Error       string             `json:"error"`
 	Repos       [][]any            `json:"repos"`
@@ -116,7 +117,7 @@ type seen struct {
 	Artifacts   map[string]string  `json:"artifacts"`
 }
 
-// ours is what this package makes of a project, in the driver's form.
+// ours is the result of this package for a project, in the driver's form.
 func ours(p *Project) seen {
 	s := seen{
 		Repos: [][]any{}, Layers: [][]any{}, Targets: append([]string{}, p.Targets...), Task: p.Task, Machine: p.Machine, Distro: p.Distro, System: p.BuildSystem,
@@ -151,7 +152,7 @@ func ours(p *Project) seen {
 	return s
 }
 
-// text is JSON of both in one form.
+// text formats JSON in the same way for both.
 func (s seen) text(t *testing.T) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -168,9 +169,9 @@ func kasSays(t *testing.T, kas string, all []project) []seen {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "/usr/bin/python3", "-c", driver, kas) // which Debian's modules are for
+	cmd := exec.CommandContext(ctx, "/usr/bin/python3", "-c", driver, kas) // the Python that Debian's modules are for
 	bin := t.TempDir()
-	if err := os.WriteFile(filepath.Join(bin, "hg"), []byte("#!/bin/sh\nexit 1\n"), 0o700); err != nil { // kas wants one to be there
+	if err := os.WriteFile(filepath.Join(bin, "hg"), []byte("#!/bin/sh\nexit 1\n"), 0o700); err != nil { // kas wants it to exist
 		t.Fatal(err)
 	}
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH") + ":" + bin, "HOME=" + t.TempDir(), "PYTHONDONTWRITEBYTECODE=1"}
@@ -215,8 +216,8 @@ func kasSource(t *testing.T) string {
 	return dir
 }
 
-// agree compares what kas and this package make of a project. It returns a line
-// for a table.
+// agree compares the results of kas and of this package for a project. It returns
+// the text for a table.
 func agree(t *testing.T, x project, theirs seen) string {
 	t.Helper()
 	t.Chdir(x.Dir)
@@ -233,7 +234,7 @@ func agree(t *testing.T, x project, theirs seen) string {
 		t.Fatal(err)
 	}
 	switch {
-	case findings.HasErrors() && (theirs.Error != "" || strings.Contains(text.String(), "has a tag and a branch")): // which kas sees when it checks out
+	case findings.HasErrors() && (theirs.Error != "" || strings.Contains(text.String(), "has a tag and a branch")): // kas notices two revisions only when it checks out
 		i := slices.IndexFunc(findings, func(f finding.Finding) bool { return f.Severity == finding.Error })
 		return "both refuse it: " + findings[i].Summary
 	case theirs.Error != "":
@@ -280,7 +281,7 @@ func TestKasExamples(t *testing.T) {
 			t.Fatal(err)
 		}
 		dir, name := kas, rel
-		if strings.HasPrefix(rel, "tests/") { // otherwise files include one another by their place in the repository
+		if strings.HasPrefix(rel, "tests/") { // otherwise files include one another by their paths in the repository
 			dir, name = t.TempDir(), filepath.Base(f)
 			if err := os.CopyFS(dir, os.DirFS(filepath.Dir(f))); err != nil {
 				t.Fatal(err)
@@ -302,7 +303,7 @@ func TestKasExamples(t *testing.T) {
 	}
 }
 
-// tableRow is the line of a page that has a word.
+// tableRow is the line of a table in a page that contains a word.
 func tableRow(page, word string) string {
 	for line := range strings.Lines(page) {
 		if strings.HasPrefix(line, "| ") && strings.Contains(line, word) {
@@ -312,7 +313,7 @@ func tableRow(page, word string) string {
 	return ""
 }
 
-// pageWord is how the table of docs/kas.md begins for what agree says.
+// pageWord is how the row in docs/kas.md begins for a result of agree.
 func pageWord(said string) string {
 	for _, w := range [][2]string{
 		{"a declaration of", "read, and a declaration made of it"},

@@ -18,7 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
-// inMemory reads files that are in no file system, and declares what they are.
+// inMemory reads files that exist only in memory, and makes a declaration.
 func inMemory(t testing.TB, files map[string]string, tops ...string) finding.Findings {
 	t.Helper()
 	m := fstest.MapFS{}
@@ -44,7 +44,7 @@ func inMemory(t testing.TB, files map[string]string, tops ...string) finding.Fin
 	return r.rep.All
 }
 
-// FuzzProject reads projects of one file and what it includes.
+// FuzzProject reads projects of one file and the files that it includes.
 func FuzzProject(f *testing.F) {
 	for _, ar := range decltest.Archives(f, "testdata/*.txtar") {
 		for _, a := range ar.Files {
@@ -62,7 +62,7 @@ func FuzzProject(f *testing.F) {
 	})
 }
 
-// TestHostile: nothing takes long or much memory, and each says what is wrong.
+// TestHostile: no input takes long or much memory, and each gives a finding.
 func TestHostile(t *testing.T) {
 	bomb := "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
 	for i := range 12 {
@@ -70,8 +70,8 @@ func TestHostile(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, data, want string }{
 		{"a bomb of aliases", bomb, "more than 100000 values"},
-		{"an alias of what it is in", "a: &a [*a]\n", "nested more than 64 deep"},
-		{"deep", strings.Repeat("[", 1000) + strings.Repeat("]", 1000), "nested more than 64 deep"},
+		{"an alias of what it is in", "a: &a [*a]\n", "nested more than 64 levels deep"},
+		{"deep", strings.Repeat("[", 1000) + strings.Repeat("]", 1000), "nested more than 64 levels deep"},
 		{"deeper", strings.Repeat("[", 500_000), ""},
 		{"many values", "a: [" + strings.Repeat("1,", 400_000) + "]", "more than 100000 values"},
 		{"many keys", numbered("x%d: 1\n", 6000), "more than 5000 entries"},
@@ -114,7 +114,7 @@ func numbered(format string, n int) string {
 // TestHostileJSON: JSON has the same bounds.
 func TestHostileJSON(t *testing.T) {
 	for data, want := range map[string]string{
-		strings.Repeat("[", 500_000):                       "nested more than 64 deep",
+		strings.Repeat("[", 500_000):                       "nested more than 64 levels deep",
 		`{"a": [` + strings.Repeat("1,", 200_000) + "1]}":  "more than 100000 values",
 		`{"header": {"version": 1}} {}`:                    "there is text after the JSON value",
 		`{"header": {"version": 1e3}}`:                     "version must be an integer or a string",
@@ -128,7 +128,7 @@ func TestHostileJSON(t *testing.T) {
 	}
 }
 
-// TestManyFiles: a project includes no more than it may, in whatever way.
+// TestManyFiles: a project cannot include more files than allowed, in whatever way.
 func TestManyFiles(t *testing.T) {
 	files := map[string]string{}
 	for i := range 12 { // each includes the next one twice
@@ -142,12 +142,12 @@ func TestManyFiles(t *testing.T) {
 	for i := range 40 {
 		files[fmt.Sprintf("f%d.yml", i)] = fmt.Sprintf("header: {version: 1, includes: [f%d.yml]}\n", i+1)
 	}
-	if fs := inMemory(t, files, "f0.yml"); !fs.HasErrors() || !strings.Contains(fs[0].Summary, "more than 32 deep") {
+	if fs := inMemory(t, files, "f0.yml"); !fs.HasErrors() || !strings.Contains(fs[0].Summary, "more than 32 levels deep") {
 		t.Errorf("findings %v", fs)
 	}
 }
 
-// TestLinks: a link in a project leads nowhere outside of it.
+// TestLinks: a link in a project cannot lead outside it.
 func TestLinks(t *testing.T) {
 	dir := t.TempDir()
 	secret := filepath.Join(dir, "secret.yml")

@@ -14,11 +14,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
-// jsonParser makes nodes of a JSON file.
+// jsonParser makes nodes from a JSON file.
 type jsonParser struct {
 	*parser
 	dec  *json.Decoder
-	off  int // of the place that was asked for last
+	off  int // of the place that was last asked for
 	line int
 	col  int // in characters
 }
@@ -40,7 +40,7 @@ func (p *parser) parseJSON() (*node, error) {
 	return n, nil
 }
 
-// syntax is an error of the JSON module.
+// syntax converts an error of the JSON module.
 func (j *jsonParser) syntax(err error) error {
 	var m *mistake
 	if errors.As(err, &m) {
@@ -49,7 +49,7 @@ func (j *jsonParser) syntax(err error) error {
 	return &mistake{j.next(), "not JSON: " + strings.TrimPrefix(err.Error(), "json: "), ""}
 }
 
-// next is the place of the next token.
+// next returns the place of the next token.
 func (j *jsonParser) next() finding.Span {
 	to := int(j.dec.InputOffset())
 	for to < len(j.data) && strings.IndexByte(" \t\r\n,:", j.data[to]) >= 0 {

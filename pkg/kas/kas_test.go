@@ -147,7 +147,7 @@ func (e example) read(t *testing.T) map[string]string {
 	return got
 }
 
-// checkSpans wants each finding at a place that its file has.
+// checkSpans checks that the place of each finding exists in its file.
 func checkSpans(t testing.TB, sources []decl.Source, fs finding.Findings) {
 	t.Helper()
 	for _, f := range fs {
@@ -165,8 +165,8 @@ func checkSpans(t testing.TB, sources []decl.Source, fs finding.Findings) {
 
 var fence = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
 
-// TestPage reads the project of docs/kas.md, and finds in what is made of it what
-// the page shows.
+// TestPage reads the project of docs/kas.md, and looks for what the page shows in
+// the declaration made from it.
 func TestPage(t *testing.T) {
 	data, err := os.ReadFile("../../docs/kas.md")
 	if err != nil {

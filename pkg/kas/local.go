@@ -14,16 +14,16 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
-// maxEntries is how many files and directories a layer may have at its top.
+// maxEntries is the largest number of files and directories at the top of a layer.
 const maxEntries = 1000
 
-// maxAdds is how many files and directories of this machine go into a stage by
-// themselves.
+// maxAdds is the largest number of files and directories of this machine that are
+// added to a stage individually.
 const maxAdds = 5000
 
-// addLocal puts the layers of a repository of this machine into the stage: of a
-// git work tree what git tracks. Of another directory that is one layer, what
-// builds leave in it is left out.
+// addLocal adds the layers of a repository on this machine to the stage. Of a git
+// work tree it takes the tracked files. Of another directory that is one layer, it
+// leaves out what builds write there.
 func (d *declarer) addLocal(r Repo) {
 	for _, l := range r.Layers {
 		sub := path.Clean(l.Path)
@@ -57,9 +57,9 @@ func (d *declarer) addLocal(r Repo) {
 	}
 }
 
-// kasOwn tells what is not a part of a layer: git's and other hidden files, the
-// build directory, other repositories that are checked out there, and the
-// project's files.
+// kasOwn recognises what is not part of a layer: git's and other hidden files, the
+// build directory, other repositories that are checked out there, and the project's
+// files.
 func (d *declarer) kasOwn(r Repo, name string) bool {
 	full := filepath.Join(r.dir, name)
 	within := func(other string) bool { return other == full || strings.HasPrefix(other, full+"/") }
@@ -115,17 +115,17 @@ func (d *declarer) in(r Repo, real string) bool {
 }
 
 // secretNames are names of files and directories that usually hold private data,
-// which does not belong into an image.
+// which does not belong in an image.
 var secretNames = []string{".git", ".netrc", ".ssh", ".gnupg", ".docker", ".aws", ".kube", ".config", ".git-credentials", ".env"}
 
-// maxLooked bounds how many files are looked at for secrets.
+// maxLooked bounds the number of files that are checked for secrets.
 const maxLooked = 20000
 
-// maxNamed is how many of them are named.
+// maxNamed is how many of those found are named.
 const maxNamed = 5
 
-// warnSecrets warns of files that are likely private, in a directory that goes into
-// a stage as a whole.
+// warnSecrets warns of files that are probably private, in a directory that is
+// added to a stage as a whole.
 func (d *declarer) warnSecrets(r Repo, name string, at finding.Span) {
 	looked := 0
 	var found []string
@@ -144,6 +144,6 @@ func (d *declarer) warnSecrets(r Repo, name string, at finding.Span) {
 		return nil
 	})
 	if err == nil && len(found) > 0 {
-		d.rep.Warn(at, "keep the layer in git: then what git tracks is taken", "repository %s brings %s into the image", finding.Quote(r.Key), some(found))
+		d.rep.Warn(at, "keep the layer in git: then only tracked files are taken", "repository %s adds %s to the image", finding.Quote(r.Key), some(found))
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// Bounds of one file: what aliases stand for counts each time.
+// Bounds of one file: values count again for each alias that refers to them.
 const (
 	maxFileSize = 1 << 20
 	maxNodes    = 100_000
@@ -26,7 +26,7 @@ const (
 	maxDepth    = 64
 )
 
-// kind is what a value is.
+// kind is the type of a value.
 type kind int
 
 const (
@@ -47,7 +47,7 @@ func (k kind) String() string {
 // node is a value of a file, with its place.
 type node struct {
 	kind  kind
-	text  string // of a scalar, as it is meant
+	text  string // value of a scalar
 	items []*node
 	pairs []pair // of a mapping; keys are unique
 	at    finding.Span
@@ -59,7 +59,7 @@ type pair struct {
 	value *node
 }
 
-// get is the value of a key, or nil.
+// get returns the value of a key, or nil.
 func (n *node) get(keys ...string) *node {
 	for _, k := range keys {
 		if n == nil {
@@ -74,7 +74,7 @@ func (n *node) get(keys ...string) *node {
 	return n
 }
 
-// str is the text of a string, "" for anything else.
+// str returns the text of a string, or "" for other values.
 func (n *node) str() string {
 	if n == nil || n.kind != text {
 		return ""
@@ -82,12 +82,12 @@ func (n *node) str() string {
 	return n.text
 }
 
-// yes is whether a boolean is true.
+// yes reports whether a value is the boolean true.
 func (n *node) yes() bool {
 	return n != nil && n.kind == boolean && (n.text == "true" || n.text == "yes" || n.text == "on")
 }
 
-// put sets a key. A key that is there keeps its place in the order.
+// put sets a key. A key that exists keeps its position in the order.
 func (n *node) put(p pair) {
 	i := slices.IndexFunc(n.pairs, func(o pair) bool { return o.key == p.key })
 	if i < 0 {
@@ -97,16 +97,16 @@ func (n *node) put(p pair) {
 	n.pairs[i] = p
 }
 
-// parser makes nodes of one file.
+// parser makes nodes from one file.
 type parser struct {
 	file  string
 	data  []byte
-	lines int // that data has, once they were counted
+	lines int // number of lines in data, once counted
 	nodes int
 	rep   *report
 }
 
-// mistake is something that ends the reading of a file.
+// mistake is an error that ends the reading of a file.
 type mistake struct {
 	at   finding.Span
 	text string
@@ -119,7 +119,7 @@ func (p *parser) span(line, col, length int) finding.Span {
 	if p.lines == 0 {
 		p.lines = bytes.Count(p.data, []byte("\n")) + 1
 	}
-	if line > p.lines { // the module's place of what is not there
+	if line > p.lines { // the YAML module may give a place after the end
 		line, col = p.lines, 1
 	}
 	return finding.Span{File: p.file, Line: max(line, 1), Col: max(col, 1), Len: max(length, 1)}
@@ -133,7 +133,7 @@ func (p *parser) parseYAML() (n *node, err error) {
 	if bytes.Count(p.data, []byte{','})+bytes.Count(p.data, []byte{'\n'}) > 2*maxNodes { // it would take the module seconds
 		return nil, &mistake{p.span(1, 1, 1), fmt.Sprintf("more than %d values or lines", maxNodes), ""}
 	}
-	defer func() { // the module's parser has been seen to panic on hostile bytes
+	defer func() { // the module's parser can panic on hostile bytes
 		if r := recover(); r != nil {
 			n, err = nil, &mistake{p.span(1, 1, 1), "the file cannot be read as YAML", ""}
 		}
@@ -155,7 +155,7 @@ func (p *parser) parseYAML() (n *node, err error) {
 
 var yamlError = lazyregexp.New(`^yaml: (?:line (\d+): )?(.*)`)
 
-// syntax is an error of the YAML module, which names a line.
+// syntax converts an error of the YAML module, which names a line.
 func (p *parser) syntax(err error) error {
 	line, what, _ := strings.Cut(err.Error(), "\n")
 	if m := yamlError().FindStringSubmatch(line); m != nil {
@@ -177,7 +177,7 @@ func (p *parser) count(at finding.Span, depth int) error {
 		return &mistake{at, fmt.Sprintf("more than %d values, counting what aliases stand for", maxNodes), ""}
 	}
 	if depth > maxDepth {
-		return &mistake{at, fmt.Sprintf("nested more than %d deep", maxDepth), ""}
+		return &mistake{at, fmt.Sprintf("nested more than %d levels deep", maxDepth), ""}
 	}
 	return nil
 }
@@ -223,7 +223,8 @@ func width(y *yaml.Node) int {
 	return max(n, 1)
 }
 
-// convertMapping fills a mapping: first what merge keys bring, then its own.
+// convertMapping fills a mapping: first with the keys of merge keys, then with its
+// own.
 func (p *parser) convertMapping(n *node, y *yaml.Node, depth int) error {
 	var own []pair
 	for i := 0; i+1 < len(y.Content); i += 2 {
@@ -261,8 +262,8 @@ func tooManyKeys(n *node) error {
 	return &mistake{n.at, fmt.Sprintf("a mapping with more than %d entries", maxKeys), ""}
 }
 
-// merged takes the keys of a merge key's value over: of several mappings, an
-// earlier one counts.
+// merged takes over the keys of a merge key's value. If that is several mappings,
+// an earlier one takes precedence.
 func merged(n, v *node) error {
 	all := []*node{v}
 	if v.kind == list {
@@ -290,7 +291,7 @@ var (
 	yamlFloat = lazyregexp.New(`^[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)([eE][-+][0-9]+)?$`)
 )
 
-// scalar is what YAML 1.1 makes of a value, which kas reads.
+// scalar interprets a scalar as YAML 1.1, as kas does.
 func scalar(y *yaml.Node) (kind, string) {
 	plain := y.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
 	switch {

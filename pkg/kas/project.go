@@ -14,9 +14,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// Project is what project files say when they are merged, with kas' defaults.
+// Project is the merged content of project files, with kas' defaults.
 type Project struct {
-	Version      int // of the format, the highest of all files
+	Version      int // version of the format, the highest of all files
 	BuildSystem  string
 	Machine      string
 	Distro       string
@@ -24,7 +24,7 @@ type Project struct {
 	Targets      []string
 	Env          []Env
 	Repos        []Repo     // in declared order
-	Layers       []Layer    // of all of them, in the order of bblayers.conf
+	Layers       []Layer    // layers of all repositories, in the order of bblayers.conf
 	LocalConf    []Fragment // sorted by name
 	BBLayersConf []Fragment // sorted by name
 	Artifacts    []Fragment
@@ -40,7 +40,7 @@ type Project struct {
 // Env is a variable for bitbake.
 type Env struct {
 	Name, Value string
-	Forward     bool // there is no value: kas takes the caller's, if that is set
+	Forward     bool // the variable has no value here: kas takes the caller's, if that is set
 	At          finding.Span
 }
 
@@ -52,37 +52,37 @@ type Fragment struct {
 
 // Repo is a repository.
 type Repo struct {
-	Key     string // in the project
-	Name    string // of its directory
+	Key     string // key in the project
+	Name    string // name of its directory
 	URL     string // empty: it is a directory of this machine
 	Type    string // git or hg
 	Commit  string
 	Branch  string
 	Tag     string
-	Refspec string // the old way to say one of them
+	Refspec string // deprecated form of commit, branch or tag
 	Path    string // as declared
 	Signed  bool
 	Layers  []Layer
 	Patches []Patch
 
-	dir string // absolute, of one without URL
+	dir string // absolute, of a repository without URL
 	at  finding.Span
 	n   *node
 }
 
-// Layer is a directory of a repository that bitbake takes recipes from.
+// Layer is a directory of a repository in which bitbake finds recipes.
 type Layer struct {
 	Repo     string // name of the repository
-	Path     string // in the repository, slash-separated; empty or "." for all of it
+	Path     string // in the repository, slash-separated; empty or "." for the whole repository
 	Priority int    // higher is earlier
 	At       finding.Span
 }
 
-// Patch is a change of a repository's files.
+// Patch is a change to a repository's files.
 type Patch struct {
 	ID   string
-	Repo string // key of the one that has the patch
-	Path string // in it: a file, or a directory with a quilt series
+	Repo string // key of the repository that contains the patch
+	Path string // path in it: a file, or a directory with a quilt series
 	At   finding.Span
 }
 
@@ -99,7 +99,8 @@ func (p Repo) Revision() string {
 	return p.Refspec
 }
 
-// place is where a key of the repository is, or the repository.
+// place is the place of a key of the repository or, if it is absent, of the
+// repository.
 func (p Repo) place(key string) finding.Span {
 	if v := p.n.get(key); v != nil {
 		return v.at
@@ -107,7 +108,7 @@ func (p Repo) place(key string) finding.Span {
 	return p.at
 }
 
-// project takes the values out of the merged files.
+// project takes the values from the merged files.
 func (r *reader) project(m *node) *Project {
 	p := &Project{
 		BuildSystem: cmp.Or(m.get("build_system").str(), "openembedded"),
@@ -147,7 +148,7 @@ func (r *reader) project(m *node) *Project {
 	return p
 }
 
-// setting is a value that the environment may set.
+// setting is a value that the environment may override.
 func (r *reader) setting(variable string, n *node, otherwise string) string {
 	if r.Getenv != nil && r.Getenv(variable) != "" {
 		return r.Getenv(variable)
@@ -201,11 +202,11 @@ func fragments(n *node) []Fragment {
 
 var schemeOrHost = lazyregexp.New(`^([A-Za-z][A-Za-z0-9+.-]*://|[^/]*[^/:]:)`)
 
-// repo is an entry of repos, with the project's defaults and overrides.
+// repo reads an entry of repos, with the project's defaults and overrides.
 func (r *reader) repo(m *node, e pair) Repo {
 	defaults, over := m.get("defaults", "repos"), m.get("overrides", "repos", e.key)
 	value := func(key string) string {
-		if v := e.value.get(key); v != nil { // which may be nothing, so that there is none
+		if v := e.value.get(key); v != nil { // a default may be null, which means none
 			return v.str()
 		}
 		return defaults.get(key).str()
@@ -231,7 +232,7 @@ func (r *reader) repo(m *node, e pair) Repo {
 	switch {
 	case p.URL == "":
 		p.dir = r.localDir(p)
-	case !schemeOrHost().MatchString(p.URL) && !filepath.IsAbs(p.URL): // a directory, where kas runs git
+	case !schemeOrHost().MatchString(p.URL) && !filepath.IsAbs(p.URL): // a directory, relative to the one in which kas runs git
 		p.URL = filepath.Join(r.WorkDir, p.URL)
 	}
 	p.Layers = r.layers(p)
@@ -239,8 +240,8 @@ func (r *reader) repo(m *node, e pair) Repo {
 	return p
 }
 
-// layers are those that are not switched off. Without an entry the repository
-// is one; an entry without layers says that there are none.
+// layers are the layers that are not disabled. Without an entry, the repository is
+// one layer; an empty entry means that there are none.
 func (r *reader) layers(p Repo) []Layer {
 	all := p.n.get("layers")
 	if all == nil {
@@ -275,14 +276,14 @@ func patches(p Repo, repo string) []Patch {
 	return all
 }
 
-// checkPlace is about repositories that are on this machine.
+// checkPlace checks the place of a repository that is on this machine.
 func (r *reader) checkPlace(p Repo) {
 	switch {
 	case p.URL == "":
 		if err := r.within(p.dir); allowHint(err) != "" {
 			r.rep.Fail(p.place("path"), allowHint(err), "repository %s is %s: %v", finding.Quote(p.Key), finding.Quote(p.dir), err)
 		}
-	case filepath.IsAbs(p.URL) || strings.HasPrefix(p.URL, "file://"): // what it may be is for its reader to say
+	case filepath.IsAbs(p.URL) || strings.HasPrefix(p.URL, "file://"): // its reader reports other errors
 		if err := r.within(strings.TrimPrefix(p.URL, "file://")); errors.Is(err, errOutside) {
 			r.rep.Warn(p.place("url"), "", "repository %s is a git repository of this machine, outside of the project's repository and of KAS_WORK_DIR", finding.Quote(p.Key))
 		}
@@ -295,7 +296,7 @@ var password = lazyregexp.New(`^[a-z+]+://[^/@:]*:[^/@]+@`)
 
 var fullID = lazyregexp.New(`^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$`)
 
-// checkRepo finds what contradicts itself.
+// checkRepo reports contradictions in a repository.
 func (r *reader) checkRepo(p Repo) {
 	r.checkPlace(p)
 	remedy := "give it a branch, a tag or, best of all, a commit"
@@ -303,14 +304,14 @@ func (r *reader) checkRepo(p Repo) {
 	case p.URL != "" && p.Revision() == "":
 		r.rep.Fail(p.at, remedy, "repository %s has no revision", finding.Quote(p.Key))
 	case p.Refspec != "" && (p.Commit != "" || p.Tag != "" || p.Branch != ""):
-		r.rep.Fail(p.place("refspec"), "take refspec out", "repository %s has a refspec beside commit, tag or branch", finding.Quote(p.Key))
+		r.rep.Fail(p.place("refspec"), "remove refspec", "repository %s has a refspec beside commit, tag or branch", finding.Quote(p.Key))
 	case p.Refspec != "":
 		r.rep.Warn(p.place("refspec"), "write commit, tag or branch", "repository %s has a refspec, which is deprecated", finding.Quote(p.Key))
 	case p.URL != "" && p.Tag != "" && p.Branch != "":
-		r.rep.Fail(p.place("tag"), "take one of them out", "repository %s has a tag and a branch", finding.Quote(p.Key))
+		r.rep.Fail(p.place("tag"), "remove one of them", "repository %s has a tag and a branch", finding.Quote(p.Key))
 	}
 	if p.Commit != "" && !fullID().MatchString(p.Commit) && p.Refspec == "" {
-		r.rep.Warn(p.place("commit"), "give the whole id, or write branch or tag", "commit %s of repository %s is not a full commit id: what it stands for may change", finding.Quote(p.Commit), finding.Quote(p.Key))
+		r.rep.Warn(p.place("commit"), "give the whole id, or write branch or tag", "commit %s of repository %s is not a full commit id: its meaning may change", finding.Quote(p.Commit), finding.Quote(p.Key))
 	}
 	signers := p.n.get("allowed_signers")
 	if p.Signed && (signers == nil || len(signers.items) == 0) {
@@ -331,8 +332,8 @@ func (r *reader) checkRepo(p Repo) {
 	}
 }
 
-// Address is a repository's address in two parts, as a declaration has it, and
-// what the remote for the first one is called.
+// Address is a repository's address in two parts, as a declaration has it, and the
+// name of the remote for the first part.
 func (p Repo) Address() (remote, base, repo string) {
 	url := strings.TrimRight(p.URL, "/")
 	i := strings.LastIndexAny(url, "/:")

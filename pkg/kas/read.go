@@ -20,24 +20,24 @@ import (
 
 // Bounds of a project.
 const (
-	maxFiles    = 256 // each counts as often as it is included
-	maxIncludes = 32  // one in the other
-	maxRounds   = 32  // of repositories that files of others name
+	maxFiles    = 256 // a file counts each time it is included
+	maxIncludes = 32  // nesting depth
+	maxRounds   = 32  // rounds: files name repositories, whose files name further ones
 	maxRepos    = 500
 )
 
 // Options say where things are.
 type Options struct {
-	// WorkDir is the absolute directory that kas would check repositories out
-	// into, and that relative paths of repositories start from.
+	// WorkDir is the absolute directory into which kas would check out
+	// repositories, and against which relative paths of repositories are resolved.
 	WorkDir string
-	// NoLock leaves lock files out, as kas does to update them.
+	// NoLock ignores lock files, as kas does to update them.
 	NoLock bool
-	// Open gives the files of a repository that another address has, at its
-	// revision. Nil: none can be had.
+	// Open returns the files of a repository that has an address, at its revision.
+	// Nil: none are available.
 	Open func(Repo) (fs.FS, error)
-	// Within are the folders that a project may name files and directories of, beside
-	// what Read allows anyway.
+	// Within are the folders whose files and directories a project may name, besides
+	// those that Read always allows.
 	Within *confine.Roots
 	// Getenv is the environment that KAS_MACHINE, KAS_DISTRO, KAS_TARGET and
 	// KAS_TASK are taken from; nil: none.
@@ -51,7 +51,7 @@ type reader struct {
 	sources []decl.Source
 	parsed  map[string]*config
 	trees   map[string]*tree // repositories that files are included from, by key
-	roots   []*os.Root       // that are open
+	roots   []*os.Root       // directories that are open
 	top     *tree
 	home    string // the repository or directory of the project's first file
 	files   int    // read in this round
@@ -61,8 +61,8 @@ type reader struct {
 
 // config is a project file.
 type config struct {
-	name    string // as findings call it
-	root    *node  // nil when it cannot be read
+	name    string // name in findings
+	root    *node  // nil if it cannot be read
 	version int
 }
 
@@ -73,9 +73,9 @@ type missing struct {
 }
 
 // Read reads project files and what they include, and merges them as kas does:
-// mappings are merged, and of anything else the last one counts. The project is
-// nil if a file cannot be read as one; otherwise it is what could be read, which
-// must not be built if the findings have errors. sources are the files, for
+// mappings are merged, and for other values the last one counts. The project is nil
+// if a file cannot be read as one. Otherwise it is what could be read, and must not
+// be built if the findings include errors. sources are the files, for
 // finding.Findings.Render.
 func Read(names []string, o Options) (p *Project, sources []decl.Source, fs finding.Findings) {
 	r := &reader{Options: o, rep: &report{}, parsed: map[string]*config{}, trees: map[string]*tree{}}
@@ -87,8 +87,8 @@ func Read(names []string, o Options) (p *Project, sources []decl.Source, fs find
 	return p, r.sources, r.rep.All
 }
 
-// merged opens the files, and reads them as often as there are new repositories
-// that files are included from.
+// merged opens the files, and reads them again as long as they name new
+// repositories from which files are included.
 func (r *reader) merged(names []string) *node {
 	tops, err := r.open(names)
 	if err != nil {
@@ -113,12 +113,12 @@ func (r *reader) rounds(tops []string) *node {
 			return merged
 		}
 	}
-	r.stop(r.top.shown(tops[0]), fmt.Sprintf("repositories name one another more than %d deep", maxRounds))
+	r.stop(r.top.shown(tops[0]), fmt.Sprintf("repositories name one another more than %d levels deep", maxRounds))
 	return nil
 }
 
-// openMissing opens repositories that files are included from. It tells whether
-// there are new ones; otherwise it says which are missing.
+// openMissing opens repositories from which files are included. It reports whether
+// there are new ones; if not, it notes which are missing.
 func (r *reader) openMissing(merged *node) bool {
 	opened, failed := false, map[string]bool{}
 	for _, m := range r.missing {
@@ -149,7 +149,7 @@ func (r *reader) openMissing(merged *node) bool {
 	return opened
 }
 
-// lookup is an entry of a mapping, with its key.
+// lookup returns an entry of a mapping, with its key.
 func lookup(n *node, key string) (pair, bool) {
 	if n == nil {
 		return pair{}, false
@@ -162,8 +162,9 @@ func lookup(n *node, key string) (pair, bool) {
 	return pair{}, false
 }
 
-// walk reads a file, its lock file before it, and what it includes, in the
-// order in which they are to be merged. within are the files that include it.
+// walk reads a file, before it its lock file, and after that the files that it
+// includes, in the order in which they are merged. within are the files that
+// include it.
 func (r *reader) walk(name string, t *tree, within []string, first bool) []*config {
 	shown := t.shown(name)
 	if r.files++; r.files > maxFiles && !r.stopped {
@@ -209,8 +210,8 @@ func lockName(name string) string {
 	return strings.TrimSuffix(name, ext) + ".lock" + ext
 }
 
-// sourceDir is the tree that includes of a file start from: a file that kas'
-// menu has written says so.
+// sourceDir is the tree against which a file's includes are resolved: a file
+// written by kas' menu names it.
 func (r *reader) sourceDir(c *config, t *tree, first bool) *tree {
 	dir := c.root.get("_source_dir")
 	switch {
@@ -236,7 +237,7 @@ func (r *reader) sourceDir(c *config, t *tree, first bool) *tree {
 	return o
 }
 
-// once is fail, for what is seen in each round.
+// once is fail for mistakes that are found again in each round.
 func (r *reader) once(at finding.Span, hint, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if !slices.ContainsFunc(r.rep.All, func(f finding.Finding) bool { return f.Span == at && f.Summary == text }) {
@@ -244,7 +245,7 @@ func (r *reader) once(at finding.Span, hint, format string, args ...any) {
 	}
 }
 
-// include reads what an entry of includes names.
+// include reads the file that an entry of includes names.
 func (r *reader) include(inc *node, from string, t *tree, within []string) []*config {
 	name := inc.str()
 	if inc.kind == mapping {
@@ -264,13 +265,13 @@ func (r *reader) include(inc *node, from string, t *tree, within []string) []*co
 		r.once(inc.at, "", "%s includes itself", finding.Quote(name))
 		return nil
 	case len(within) > maxIncludes:
-		r.once(inc.at, "", "files include one another more than %d deep", maxIncludes)
+		r.once(inc.at, "", "files include one another more than %d levels deep", maxIncludes)
 		return nil
 	}
 	return r.walk(file, t, within, false)
 }
 
-// file reads a file once. A file that has mistakes has findings.
+// file reads a file once. Its mistakes become findings.
 func (r *reader) file(name string, t *tree) (*config, error) {
 	c := &config{name: t.shown(name)}
 	if old := r.parsed[c.name]; old != nil {
@@ -339,7 +340,7 @@ func mergeInto(under, over *node) *node {
 	return n
 }
 
-// limited reads a file up to a byte more than one may have.
+// limited reads a file up to one byte more than allowed.
 func limited(f io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
 	if err == nil && len(data) > maxFileSize {

@@ -14,17 +14,17 @@ import (
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
-// newest is the highest version of the format that is known: that of kas 5.4.
+// newest is the highest known version of the format: that of kas 5.4.
 const newest = 23
 
-// shape is what a value may be.
+// shape describes the allowed form of a value.
 type shape struct {
 	kinds    []kind
 	fields   map[string]shape // of a mapping whose keys are fixed
 	each     *shape           // of a mapping with keys of the project's choice, or of a list
 	required []string
-	words    []string // that a string is one of
-	most     int      // of an integer, and the least is its negative
+	words    []string // allowed values of a string
+	most     int      // of an integer; the minimum is its negative
 }
 
 var (
@@ -45,7 +45,7 @@ func (s shape) or(kinds ...kind) shape {
 	return s
 }
 
-// excluded are the words that switch a layer off; all but the first are old.
+// excluded are the words that disable a layer; all but the first are deprecated.
 var excluded = []string{"disabled", "excluded", "n", "no", "0", "false"}
 
 var repoShape = fixed(map[string]shape{
@@ -88,10 +88,10 @@ var fileShape = fixed(map[string]shape{
 	"buildtools": fixed(map[string]shape{"version": aString, "sha256sum": aString, "base_url": aString, "filename": aString}, "version", "sha256sum"),
 }, "header")
 
-// oneOf is what an entry of a mapping is called.
+// oneOf is the name of an entry of a mapping in messages.
 var oneOf = map[string]string{"repos": "repository", "layers": "layer", "patches": "patch", "artifacts": "artifact", "signers": "signer"}
 
-// check holds a value to its shape; name is what messages call it.
+// check compares a value with its shape; name is used in messages.
 func (r *report) check(n *node, s shape, name string) {
 	if !slices.Contains(s.kinds, n.kind) {
 		r.wrongKind(n, s, name)
@@ -170,7 +170,7 @@ func (r *report) checkScalar(n *node, s shape, name string) {
 	}
 }
 
-// checkFile holds a project file to the format, and tells its version.
+// checkFile checks a project file against the format, and returns its version.
 func (r *report) checkFile(n *node) (version int) {
 	if n.get("header") == nil {
 		r.Fail(n.at, "", `not a project of kas: there is no "header"`)

@@ -14,15 +14,15 @@ import (
 
 const pinned = "0123456789012345678901234567890123456789"
 
-// strangers are projects of somebody who means no good: what they say after the
-// header, and a text of the finding that comes of it.
+// strangers are malicious projects: their text after the header, and a text of the
+// finding that results.
 var strangers = []struct{ name, project, want string }{
 	{"another directory", "repos: {poky: {url: https://example.org/poky, commit: " + pinned + ", layers: {meta: }}, x: {path: ../elsewhere}}", "outside of the project's repository"},
 	{"by a link", "repos: {poky: {url: https://example.org/poky, commit: " + pinned + ", layers: {meta: }}, x: {path: link}}", "outside of the project's repository"},
 	{"a file of it", "repos: {poky: {url: https://example.org/poky, commit: " + pinned + ", layers: {meta: }}, x: {path: ../elsewhere}}\n" + `INCLUDE`, "outside of the project's repository"},
 	{"a link in a layer", "repos: {poky: {url: https://example.org/poky, commit: " + pinned + ", layers: {meta: }}, x: {path: layer}}", `"out" of repository "x" is a link that leads out`},
 	{"a patch", "repos: {ours: , poky: {url: https://example.org/poky, commit: " + pinned + ", layers: {meta: }, patches: {p: {repo: ours, path: link/secret}}}}", "is a link that leads out"},
-	{"secrets", "repos: {poky: {url: https://example.org/poky, commit: " + pinned + ", layers: {meta: }}, x: {path: fine}}", `brings "sub/.git" into the image`},
+	{"secrets", "repos: {poky: {url: https://example.org/poky, commit: " + pinned + ", layers: {meta: }}, x: {path: fine}}", `adds "sub/.git" to the image`},
 	{"a password", "repos: {poky: {url: 'https://u:token@example.org/poky', commit: " + pinned + ", layers: {meta: }}}", "has a password"},
 	{"git of this machine", "repos: {poky: {url: ../elsewhere, commit: " + pinned + ", layers: {meta: }}}", "is a git repository of this machine"},
 	{"a pipe", "repos: {poky: {url: https://example.org/poky, commit: " + pinned + ", layers: {meta: }}, x: {path: pipe}}\n" + `INCLUDE`, "it is not a directory"},
@@ -78,7 +78,7 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// TestInjection has texts that would end what they stand in.
+// TestInjection has texts that try to end the construct that contains them.
 func TestInjection(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "p.yml")
@@ -119,7 +119,7 @@ func TestInjection(t *testing.T) {
 	}
 }
 
-// TestAddArgs has names that ADD could take for something else.
+// TestAddArgs has names that ADD could mistake for something else.
 func TestAddArgs(t *testing.T) {
 	for from, want := range map[string]string{
 		"conf": "conf /x", "a/b-c.bb": "a/b-c.bb /x", "--chown=x": "./--chown=x /x", "a b": `["a b","/x"]`, "*": `["*","/x"]`, "-a&b": `["./-a&b","/x"]`,

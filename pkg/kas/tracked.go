@@ -14,16 +14,16 @@ import (
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
-// trackedTree is what git tracks of a directory. Names are slash-separated, and
-// relative to it.
+// trackedTree has the files that git tracks in a directory. Names are
+// slash-separated, and relative to it.
 type trackedTree struct {
 	dir   string              // absolute
-	files map[string]bool     // that are tracked
-	below map[string][]string // names of what is tracked, by directory
+	files map[string]bool     // tracked files
+	below map[string][]string // names of tracked files and directories, by directory
 }
 
-// tracked is what git tracks of a layer's directory. It is nil where git tracks
-// nothing, so that all files count.
+// tracked returns the files that git tracks in a layer's directory. It is nil if
+// git tracks nothing there, so that all files count.
 func (d *declarer) tracked(r Repo, l Layer) (*trackedTree, error) {
 	t := &trackedTree{dir: filepath.Join(r.dir, filepath.FromSlash(l.Path)), files: map[string]bool{}, below: map[string][]string{}}
 	if st, err := os.Stat(t.dir); d.Known == nil || err != nil || !st.IsDir() || repositoryOf(t.dir) == "" {
@@ -58,7 +58,7 @@ func (d *declarer) tracked(r Repo, l Layer) (*trackedTree, error) {
 	return t, nil
 }
 
-// some are the first of many names.
+// some lists the first of many names.
 func some(names []string) string {
 	const most = 5
 	var out []string
@@ -71,7 +71,7 @@ func some(names []string) string {
 	return words.List(out)
 }
 
-// addTracked puts what git tracks of a layer into the stage.
+// addTracked adds the tracked files of a layer to the stage.
 func (d *declarer) addTracked(r Repo, l Layer, t *trackedTree) {
 	if path.Clean(l.Path) != "." {
 		d.addBelow(r, l, t, ".")
@@ -84,12 +84,12 @@ func (d *declarer) addTracked(r Repo, l Layer, t *trackedTree) {
 	}
 }
 
-// addBelow puts a file or a directory into the stage: a directory as a whole if
-// it has nothing that git does not track.
+// addBelow adds a file or a directory to the stage: a directory as a whole if git
+// tracks everything in it.
 func (d *declarer) addBelow(r Repo, l Layer, t *trackedTree, name string) {
 	_, err := os.Lstat(filepath.Join(t.dir, name))
 	switch {
-	case err != nil: // it is deleted, and that is not committed yet
+	case err != nil: // it is deleted, and the deletion is not committed yet
 	case t.files[name] || t.whole(name):
 		d.add(r, path.Join(l.Path, name), l.At)
 	default:
@@ -99,14 +99,14 @@ func (d *declarer) addBelow(r Repo, l Layer, t *trackedTree, name string) {
 	}
 }
 
-// entries are the names of what is tracked in a directory, sorted.
+// entries are the names of tracked files and directories in a directory, sorted.
 func (t *trackedTree) entries(dir string) []string {
 	all := slices.Clone(t.below[dir])
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-// whole tells whether everything in a directory is tracked.
+// whole reports whether everything in a directory is tracked.
 func (t *trackedTree) whole(dir string) bool {
 	entries, err := os.ReadDir(filepath.Join(t.dir, dir))
 	if err != nil {

@@ -29,7 +29,7 @@ func ownLayer(t *testing.T) example {
 	return unpack(t, &txtar.Archive{Comment: []byte("project: project.yml"), Files: files})
 }
 
-// TestTracked: of a git work tree, what git tracks goes into the stage, and no
+// TestTracked: of a git work tree, the tracked files go into the stage, and no
 // output of builds.
 func TestTracked(t *testing.T) {
 	e := ownLayer(t)
@@ -52,8 +52,8 @@ func TestTracked(t *testing.T) {
 	}
 }
 
-// TestNotTracked: where git tracks nothing, all files but lock files count, and
-// a git that fails is told.
+// TestNotTracked: where git tracks nothing, all files but lock files count, and a
+// failure of git is reported.
 func TestNotTracked(t *testing.T) {
 	e := ownLayer(t)
 	e.form.Known = func(string) ([]string, []string, error) { return nil, []string{"README"}, nil }
@@ -73,7 +73,8 @@ func TestNotTracked(t *testing.T) {
 	}
 }
 
-// TestTrackedLayers: a layer below the repository is held to git, too.
+// TestTrackedLayers: of a layer below the repository, only tracked files are taken,
+// too.
 func TestTrackedLayers(t *testing.T) {
 	e := ownLayer(t)
 	text := "header: {version: 14}\nrepos:\n  ours: {layers: {recipes: }}\n  poky: {url: \"https://git.example.org/poky\", branch: main, layers: {meta: }}\n"

@@ -15,19 +15,19 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
-// tree is a directory that files are included from: a repository, or where the
-// project lies.
+// tree is a directory that files are included from: a repository, or the project's
+// directory.
 type tree struct {
 	files  fs.FS
 	dir    string // absolute, of a directory of the host
-	prefix string // what findings put before the names of its files
-	of     string // what a message about a file that is not there adds: the repository
+	prefix string // prefix of its files' names in findings
+	of     string // added to a message about a file that does not exist: the repository
 }
 
-// openDir is a directory of the host, open until close. Nothing outside of it is
-// read, wherever links in it lead.
+// openDir opens a directory of the host until close. Nothing outside it is read,
+// wherever its links lead.
 func (r *reader) openDir(dir, prefix string) (*tree, error) {
-	if st, err := os.Stat(dir); err != nil { // to open a pipe would be to wait for it
+	if st, err := os.Stat(dir); err != nil { // opening a pipe would block
 		return nil, plain(err)
 	} else if !st.IsDir() {
 		return nil, errors.New("it is not a directory")
@@ -43,12 +43,12 @@ func (r *reader) openDir(dir, prefix string) (*tree, error) {
 // close closes the directories.
 func (r *reader) close() {
 	for _, root := range r.roots {
-		_ = root.Close() // it was read only
+		_ = root.Close() // it was only read
 	}
 	r.roots = nil
 }
 
-// shown is what findings call a file.
+// shown is the name of a file in findings.
 func (t *tree) shown(name string) string {
 	if t.dir == "" {
 		return t.prefix + name
@@ -61,7 +61,7 @@ func (t *tree) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, plain(err)
 	}
-	if !st.Mode().IsRegular() { // a pipe would be waited for
+	if !st.Mode().IsRegular() { // opening a pipe would block
 		return nil, errors.New("it is not a regular file")
 	}
 	f, err := t.files.Open(name)
@@ -72,7 +72,7 @@ func (t *tree) read(name string) ([]byte, error) {
 	return limited(f)
 }
 
-// plain is an error without the name of the file, which a finding has anyway.
+// plain removes the file's name from an error, since the finding has it anyway.
 func plain(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
@@ -86,14 +86,14 @@ func (t *tree) has(name string) bool {
 	return err == nil && st.Mode().IsRegular()
 }
 
-// find is the file that an include names, relative to the tree, or, as kas used
-// to have it, to the file that includes it.
+// find is the file that an include names: relative to the tree or, as in older
+// versions of kas, to the including file.
 func (t *tree) find(name, from string, old bool) (string, error) {
 	file := path.Clean(name)
 	if beside := path.Join(path.Dir(from), name); old && !t.has(file) && fs.ValidPath(beside) && t.has(beside) {
 		return beside, nil
 	}
-	if path.IsAbs(name) && t.dir != "" { // below the tree it is as good as a relative one
+	if path.IsAbs(name) && t.dir != "" { // inside the tree it is treated like a relative path
 		rel, err := filepath.Rel(t.dir, name)
 		if err != nil {
 			return "", err
@@ -109,7 +109,7 @@ func (t *tree) find(name, from string, old bool) (string, error) {
 	return file, nil
 }
 
-// open finds out which tree the project's files are in, and their names in it.
+// open finds the tree that contains the project's files, and their names in it.
 func (r *reader) open(names []string) ([]string, error) {
 	var files []string
 	root := ""
@@ -149,8 +149,8 @@ func (r *reader) open(names []string) ([]string, error) {
 	return files, err
 }
 
-// Repository is the root of the git repository that a file, given by its absolute
-// path, is in, or its directory where there is none.
+// Repository is the root of the git repository that contains a file, given by its
+// absolute path, or the file's directory if there is none.
 func Repository(file string) string {
 	dir := filepath.Dir(file)
 	if root := repositoryOf(dir); root != "" {
@@ -159,8 +159,8 @@ func Repository(file string) string {
 	return dir
 }
 
-// repositoryOf is the root of the git repository that a directory is in, "" for
-// none. Of a submodule it is the root of the whole.
+// repositoryOf is the root of the git repository that contains a directory, or "".
+// For a submodule it is the root of the superproject.
 func repositoryOf(dir string) string {
 	found := ""
 	for {
@@ -199,7 +199,7 @@ func readSmall(name string) (string, error) {
 	return string(data), err
 }
 
-// openRepo gives the files of a repository.
+// openRepo opens the files of a repository.
 func (r *reader) openRepo(p Repo) (*tree, error) {
 	if p.URL == "" {
 		dir := r.localDir(p)
@@ -218,15 +218,15 @@ func (r *reader) openRepo(p Repo) (*tree, error) {
 	return &tree{files: files, prefix: p.Key + ":", of: fmt.Sprintf(" of repository %s at %s", finding.Quote(p.Key), p.Revision())}, nil
 }
 
-// errOutside is for what a project names on this machine and that the user who builds it
-// has not put there.
+// errOutside is for a path on this machine that a project names and that the user who
+// builds it has not put there.
 var errOutside = errors.New("it is outside of the project's repository and of KAS_WORK_DIR")
 
 // outsideHint is the remedy.
 const outsideHint = "to allow it, set KAS_WORK_DIR to a directory above it"
 
-// within finds out whether a path, links resolved, is in the project's repository
-// or in the work directory. What a project says of others may be a stranger's idea.
+// within checks that a path, links resolved, is in the project's repository or in
+// the work directory. The project may name others with bad intent.
 func (r *reader) within(path string) error {
 	if outside, ok := confine.Is(r.Within.Check(path)); ok {
 		return outside
@@ -243,7 +243,8 @@ func (r *reader) within(path string) error {
 	return errOutside
 }
 
-// allowHint says how what within refuses is allowed, "" for other errors.
+// allowHint says how to allow a path that within refuses. It is "" for other
+// errors.
 func allowHint(err error) string {
 	_, confined := confine.Is(err)
 	switch {
@@ -261,7 +262,7 @@ func inside(path, dir string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// localDir is where a repository without an address lies.
+// localDir is the directory of a repository without an address.
 func (r *reader) localDir(p Repo) string {
 	switch {
 	case p.Path == "":

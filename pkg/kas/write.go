@@ -14,7 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// Heading is what a declaration that was made of a project begins with.
+// Heading begins a declaration that was made from a project.
 const Heading = "<!-- Made from "
 
 // write writes the declaration.
@@ -62,7 +62,7 @@ func (d *declarer) layerDeclaration() {
 	d.line(finding.Span{}, "  </layer_declaration>")
 }
 
-// tree writes a base layer, or another one.
+// tree writes a base layer, or another layer.
 func (d *declarer) tree(element string, r Repo) {
 	if note := refsBeside(r); note != "" {
 		d.line(r.at, "    <!-- %s: %s -->", comment(r.Key), comment(note))
@@ -72,7 +72,7 @@ func (d *declarer) tree(element string, r Repo) {
 	if element == "layer" {
 		name = fmt.Sprintf(`name="%s" `, attr(d.dirs[r.Key]))
 	}
-	at := r.place("commit") // of the element, which messages about its commit name
+	at := r.place("commit") // place of the element, used in messages about its commit
 	for _, key := range []string{"refspec", "branch", "tag", "commit"} {
 		if r.n.get(key) != nil {
 			at = r.place(key)
@@ -82,7 +82,7 @@ func (d *declarer) tree(element string, r Repo) {
 	d.line(r.place("url"), `      remote="%s" repo="%s"/>`, attr(d.remote[base]), attr(repo))
 }
 
-// refsBeside are a branch or tag that a commit is said to be in.
+// refsBeside is the branch or tag that is declared beside a commit.
 func refsBeside(r Repo) string {
 	switch {
 	case r.Commit != "" && r.Tag != "":
@@ -95,7 +95,7 @@ func refsBeside(r Repo) string {
 
 var userPart = lazyregexp.New(`^[^/@]*@`)
 
-// remoteName is what the beginning of an address is called.
+// remoteName is a name for the first part of an address.
 func remoteName(base string) string {
 	_, rest, ok := strings.Cut(base, "://")
 	if !ok {
@@ -117,8 +117,8 @@ func unique(name string, used map[string]bool) string {
 	return name
 }
 
-// localConf writes what kas would write into local.conf. redomat's settings of
-// the same variables are taken back, for they would win over kas' weaker ones.
+// localConf writes what kas would write into local.conf. redomat's settings of the
+// same variables are unset, since they would override kas' weaker ones.
 func (d *declarer) localConf() {
 	d.conf("local_conf", finding.Span{}, "unset PACKAGE_CLASSES\nunset USER_CLASSES\nunset PATCHRESOLVE")
 	for _, f := range d.LocalConf {
@@ -175,7 +175,7 @@ func (d *declarer) layerStage() {
 	d.line(finding.Span{}, "  </buildstage>")
 }
 
-// treeDir is where a repository is in the stage.
+// treeDir is the directory of a repository in the stage.
 func (d *declarer) treeDir(key string) string {
 	_, _, repo := d.base.Address()
 	return path.Join("/REDO/source", repo, d.dirs[key])
@@ -187,7 +187,7 @@ func (d *declarer) buildStage() {
 	var names []string
 	for _, e := range d.Env {
 		if !envName().MatchString(e.Name) {
-			d.rep.Fail(e.At, "letters, digits and _, the first one not a digit", "%s is not the name of a variable", finding.Quote(e.Name))
+			d.rep.Fail(e.At, "letters, digits and _, not beginning with a digit", "%s is not the name of a variable", finding.Quote(e.Name))
 			continue
 		}
 		names = append(names, e.Name)
@@ -195,10 +195,10 @@ func (d *declarer) buildStage() {
 		case !e.Forward:
 			d.line(e.At, "    <action>ENV %s=%s</action>", chars(e.Name), chars(quoted(e.Value)))
 		default:
-			d.rep.Warn(e.At, "give it a value, or write ENV in an overlay", "the caller's variable %s is not taken: a build does not depend on who starts it", finding.Quote(e.Name))
+			d.rep.Warn(e.At, "give it a value, or write ENV in an overlay", "the caller's variable %s is not taken: a build must not depend on who starts it", finding.Quote(e.Name))
 		}
 	}
-	if len(names) > 0 { // the first is of bitbake since 1.52, the second of older ones
+	if len(names) > 0 { // the first is for bitbake 1.52 and later, the second for older versions
 		at := d.root.get("env").at
 		d.line(at, "    <action>ENV BB_ENV_PASSTHROUGH_ADDITIONS=%s</action>", chars(quoted(strings.Join(names, " "))))
 		d.line(at, "    <action>ENV BB_ENV_EXTRAWHITE=%s</action>", chars(quoted(strings.Join(names, " "))))
@@ -217,7 +217,7 @@ func (d *declarer) buildStage() {
 
 var envName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// titled is a fragment of a file of bitbake's, behind its name.
+// titled is a fragment of one of bitbake's files, after its name in a comment.
 func titled(f Fragment) string {
 	return "# " + strings.Join(strings.Fields(f.Name), " ") + "\n" + f.Text
 }
@@ -239,8 +239,8 @@ func (d *declarer) applyPatch(r Repo, p Patch) string {
 // simple matches names that ADD takes as they are.
 var simple = lazyregexp.New(`^[A-Za-z0-9_./+:@,=][A-Za-z0-9_./+:@,=-]*$`)
 
-// args are those of ADD. A name that could be taken for an option or a pattern is
-// written so that it is not.
+// args are the arguments of ADD. A name that could be taken for an option or a
+// pattern is written so that it is not.
 func (a add) args() string {
 	from := a.from
 	if strings.HasPrefix(from, "-") {
@@ -252,13 +252,13 @@ func (a add) args() string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode([]string{from, a.to}); err != nil { // of two strings it cannot fail
+	if err := e.Encode([]string{from, a.to}); err != nil { // marshalling two strings cannot fail
 		return from + " " + a.to
 	}
 	return strings.TrimSpace(b.String())
 }
 
-// addPatches sees to it that the patches of a repository are in the stage.
+// addPatches ensures that the patches of a repository are in the stage.
 func (d *declarer) addPatches(r Repo) {
 	for _, p := range r.Patches {
 		i := slices.IndexFunc(d.Repos, func(o Repo) bool { return o.Key == p.Repo })

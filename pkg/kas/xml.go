@@ -11,7 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 )
 
-// writer writes XML, and keeps for each line where it comes from.
+// writer writes XML, and remembers where each line comes from.
 type writer struct {
 	text    strings.Builder
 	lines   int
@@ -39,17 +39,17 @@ func (w *writer) conf(element string, at finding.Span, text string) {
 	w.line(at, "  <%s>\n%s\n</%s>", element, chars(text), element)
 }
 
-// chars is text as it is in XML.
+// chars escapes text for XML.
 func chars(s string) string { return xmltext.EscapeText(s) }
 
-// attr is a value as it is between double quotes.
+// attr escapes a value for XML, between double quotes.
 func attr(s string) string { return xmltext.EscapeAttr(s) }
 
-// comment is text that may be in a comment.
+// comment makes text fit for a comment.
 func comment(s string) string { return xmltext.EscapeComment(s) }
 
-// Relocate gives what was made of generated lines of a source the places that
-// the lines come from.
+// Relocate replaces the places of generated lines, in a declaration and in findings, by
+// the places in the project that the lines come from.
 func (x *Declaration) Relocate(source string, d *decl.Declaration, fs finding.Findings) {
 	to := func(at *finding.Span) {
 		if at.File != source {

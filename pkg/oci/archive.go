@@ -23,9 +23,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// openArchive opens an archive of docker save, compressed or not: by name, by the
-// digest of the image's config, or the image in it for a platform. Scratch is
-// where a compressed one is unpacked to.
+// openArchive opens an archive of docker save, compressed or not. The image is
+// chosen by name, by the digest of its config, or as the one for a platform. A
+// compressed archive is unpacked into scratch.
 func openArchive(file, n, config string, p v1.Platform, scratch string) (v1.Image, error) {
 	open, err := archiveOpener(file, scratch)
 	if err != nil {
@@ -70,7 +70,7 @@ func openArchive(file, n, config string, p v1.Platform, scratch string) (v1.Imag
 	return c.Open()
 }
 
-// sameTag reports whether a tag of an archive is the one that was asked for.
+// sameTag reports whether a tag in an archive is the requested one.
 func sameTag(t, n string) bool {
 	tag, err := parseTag(t)
 	if err != nil {
@@ -95,8 +95,8 @@ func archiveLabels(m tarball.Manifest) []string {
 	return names
 }
 
-// archiveImage opens one image of an archive that may have more: a manifest of it
-// alone comes before all else.
+// archiveImage opens one image of an archive that may contain several: the library
+// is given a manifest that lists only this image.
 func archiveImage(open tarball.Opener, d tarball.Descriptor) (v1.Image, error) {
 	doc, err := json.Marshal(tarball.Manifest{d})
 	if err != nil {
@@ -126,8 +126,8 @@ func archiveImage(open tarball.Opener, d tarball.Descriptor) (v1.Image, error) {
 	}, nil)
 }
 
-// archiveOpener opens an archive again and again. One that is compressed, which
-// its first bytes tell, is unpacked once, into a file without a name.
+// archiveOpener opens an archive repeatedly. If its first bytes say that it is
+// compressed, it is unpacked once, into a file without a name.
 func archiveOpener(file, scratch string) (tarball.Opener, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -157,8 +157,7 @@ func archiveOpener(file, scratch string) (tarball.Opener, error) {
 	return func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(plain, 0, n)), nil }, nil
 }
 
-// inflateArchive undoes the compression of an archive; nil means that there is
-// none.
+// inflateArchive decompresses an archive; nil means that it is not compressed.
 func inflateArchive(f io.Reader) (io.ReadCloser, error) {
 	limits := Limits{}.WithDefaults()
 	in := &counted{r: f}

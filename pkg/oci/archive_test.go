@@ -11,7 +11,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/ocitest"
 )
 
-// An archive of several images says which there are, and how one is named.
+// For an archive with several images, the message names them and says how to choose
+// one.
 func TestArchiveOfSeveral(t *testing.T) {
 	amd64 := v1.Platform{OS: "linux", Architecture: "amd64"}
 	a := &ocitest.Archive{T: t}

@@ -13,8 +13,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
-// writeArchive writes the format of docker save, with names and times that
-// depend on the image only.
+// writeArchive writes the format of docker save. Names and times depend only on the
+// image.
 func (i Stored) writeArchive(ctx context.Context, path, n string) error {
 	entry := struct {
 		Config   string

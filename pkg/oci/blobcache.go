@@ -24,11 +24,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/sealed"
 )
 
-// Compression is how layers are compressed for a registry or an OCI layout.
+// Compression is the compression of layers for a registry or an OCI layout.
 type Compression string
 
-// Gzip is read everywhere. Zstd is smaller for half the work; registries and
-// podman of the last years read it, docker since 23.
+// Gzip is read everywhere. Zstd is smaller at half the cost; recent registries and
+// podman read it, as does docker since version 23.
 const (
 	Gzip Compression = "gzip"
 	Zstd Compression = "zstd"
@@ -37,10 +37,10 @@ const (
 // packing is how a blob is compressed.
 type packing struct {
 	Compression
-	level int // 0 means the usual one
+	level int // 0 means the default
 }
 
-// suffix is the end of the name of what is noted about such a blob.
+// suffix is the end of the file name of a blob's note.
 func (p packing) suffix() string {
 	if p.level == 0 {
 		return string(p.Compression)
@@ -58,18 +58,18 @@ func (c Compression) mediaType() (types.MediaType, error) {
 	return "", fmt.Errorf("unknown compression %q", c)
 }
 
-// BlobCache keeps compressed layers, so that each is compressed once. A blob
-// is written beside its place, synced and renamed; it is checked each time it
-// is used, and put aside and made again when it is damaged.
+// BlobCache keeps compressed layers, so that each is compressed once. A blob is
+// written beside its place, synced and renamed; it is checked each time it is used;
+// if it is damaged, it is put aside and made again.
 //
 //	DIR/blobs/sha256/HEX        the blob
-//	DIR/index/DIFFID.gzip       sealed: of which layer it is, and its descriptor;
-//	                            with a level of its own, DIFFID.gzip-9
+//	DIR/index/DIFFID.gzip       sealed: the layer that it is from, and its descriptor;
+//	                            with another level, DIFFID.gzip-9
 //	DIR/quarantine/HEX          a damaged blob
 type BlobCache struct{ Dir string }
 
-// blobEntry says which blob a layer is compressed as. It names the layer, so that
-// an entry which has got another one's place is not taken for it.
+// blobEntry says which blob is the compressed form of a layer. It names the layer,
+// so that an entry under the name of another one is detected.
 type blobEntry struct {
 	DiffID     v1.Hash       `json:"diffID"`
 	Descriptor v1.Descriptor `json:"descriptor"`
@@ -83,13 +83,13 @@ func (b BlobCache) indexFile(diffID v1.Hash, p packing) string {
 	return filepath.Join(b.indexDir(), diffID.Hex+"."+p.suffix())
 }
 
-// sweep removes what killed processes have left.
+// sweep removes unfinished files of killed processes.
 func (b BlobCache) sweep() { freshfile.Sweep(b.blobsDir(), ".new-") }
 
 func (b BlobCache) blobFile(h v1.Hash) string { return blobPath(b.Dir, h) }
 
-// find is the descriptor of a layer's blob. The blob is there with the right
-// size, but has not been read.
+// find is the descriptor of a layer's blob. The blob exists and has the right size,
+// but has not been read.
 func (b BlobCache) find(diffID v1.Hash, c packing) (v1.Descriptor, bool) {
 	var e blobEntry
 	ok, err := sealed.Read(b.indexFile(diffID, c), &e)
@@ -104,7 +104,7 @@ func (b BlobCache) find(diffID v1.Hash, c packing) (v1.Descriptor, bool) {
 	return d, err == nil && st.Size() == d.Size
 }
 
-// check reads a blob and puts it aside when it is damaged.
+// check reads a blob, and puts it aside if it is damaged.
 func (b BlobCache) check(d v1.Descriptor) error {
 	f, err := os.Open(b.blobFile(d.Digest))
 	if err != nil {
@@ -127,7 +127,7 @@ func (b BlobCache) check(d v1.Descriptor) error {
 	return errors.Join(err, e)
 }
 
-// put compresses what write writes, and stores it as the blob of diffID.
+// put compresses the stream from write, and stores it as the blob of diffID.
 func (b BlobCache) put(ctx context.Context, diffID v1.Hash, c packing, jobs int, write func(io.Writer) error) (v1.Descriptor, error) {
 	mt, err := c.mediaType()
 	if err != nil {
@@ -155,8 +155,8 @@ func (b BlobCache) put(ctx context.Context, diffID v1.Hash, c packing, jobs int,
 	return d, sealed.Write(b.indexFile(diffID, c), blobEntry{diffID, d})
 }
 
-// compress writes a compressed stream, on several processors but with the same
-// bytes for any number of them.
+// compress writes a compressed stream. It uses several processors; the bytes do not
+// depend on their number.
 func compress(w io.Writer, c packing, jobs int, write func(io.Writer) error) error {
 	var z io.WriteCloser
 	var err error

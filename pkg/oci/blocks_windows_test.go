@@ -4,5 +4,5 @@ package oci
 
 import "testing"
 
-// blocks is nothing: Windows is not asked for holes.
+// blocks is not implemented: Windows is not asked for holes.
 func blocks(*testing.T, string) int64 { return 0 }

@@ -13,18 +13,18 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// PushOptions say how an image leaves a store.
+// PushOptions say how an image is compressed when it leaves a store.
 type PushOptions struct {
 	Cache       BlobCache
-	Compression Compression // "" is Gzip, which everything reads
-	Level       int         // of the compression, 1 is the fastest; 0 means the usual one
+	Compression Compression // "" is Gzip, which all programs read
+	Level       int         // compression level, 1 is the fastest; 0 means the default
 
-	// Known, if it is not nil, tells as which blob a layer is where the image goes, so
-	// that it need not be compressed to know its digest.
+	// Known, if it is not nil, returns the blob that a layer already has at the
+	// destination, so that it need not be compressed to find its digest.
 	Known func(diffID v1.Hash) (v1.Descriptor, bool)
 }
 
-// Check refuses a level that the compression does not have.
+// Check refuses a level that the compression does not support.
 func (o PushOptions) Check() error {
 	most := 9
 	switch o.compression() {
@@ -47,7 +47,7 @@ func (o PushOptions) compression() Compression {
 	return o.Compression
 }
 
-// compressed is a stored image with compressed layers out of a blob cache.
+// compressed is a stored image with compressed layers from a blob cache.
 type compressed struct {
 	manifest []byte
 	config   []byte
@@ -56,7 +56,7 @@ type compressed struct {
 
 // blobLayer is a stored layer and its blob.
 type blobLayer struct {
-	again func() error // find, once more, as long as the image is valid
+	again func() error // calls find again, as long as the image is valid
 	layer StoredLayer
 	desc  v1.Descriptor
 	cache BlobCache
@@ -64,7 +64,7 @@ type blobLayer struct {
 	jobs  int
 }
 
-// Compress makes the compressed form of an image, or finds it in the cache. The
+// Compress compresses the layers of an image, or finds them in the cache. The
 // result is valid as long as ctx.
 func (i Stored) Compress(ctx context.Context, t Transfer, o PushOptions) (v1.Image, error) {
 	o.Cache.sweep()
@@ -153,7 +153,7 @@ func (b *blobLayer) MediaType() (types.MediaType, error) { return b.desc.MediaTy
 func (b *blobLayer) Descriptor() (*v1.Descriptor, error) { return &b.desc, nil }
 
 // Compressed opens the blob after checking it. A damaged one is made again;
-// the same layer compresses to the same bytes.
+// compressing the same layer gives the same bytes.
 func (b *blobLayer) Compressed() (io.ReadCloser, error) {
 	if err := b.cache.check(b.desc); err != nil {
 		before := b.desc

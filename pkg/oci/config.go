@@ -12,11 +12,11 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// Config is the configuration of an image in the making: what its
-// commands find, and its history. Its layers are not in it.
+// Config is the configuration of an image that is being built: the environment of
+// its commands, and its history. It does not include the layers.
 type Config struct{ v1.ConfigFile }
 
-// SetEnv sets a variable of the environment, and replaces an earlier one.
+// SetEnv sets an environment variable, and replaces an earlier value.
 func (c *Config) SetEnv(name, value string) {
 	c.Config.Env = slices.Clone(c.Config.Env)
 	for i, kv := range c.Config.Env {
@@ -38,9 +38,9 @@ func (c *Config) Environ() [][2]string {
 	return out
 }
 
-// AddHistory appends a line to the image's history; empty says that it made no
-// layer. An image from elsewhere that has layers and no history gets a line for
-// each of them first: with the new one alone there would be too few.
+// AddHistory appends an entry to the image's history; empty says that it made no
+// layer. If an image from elsewhere has layers and no history, an entry for each of
+// them is added first: with the new entry alone there would be too few.
 func (c *Config) AddHistory(by string, at time.Time, empty bool) {
 	if len(c.History) == 0 {
 		c.History = make([]v1.History, len(c.RootFS.DiffIDs))
@@ -65,13 +65,13 @@ func ParseConfig(doc []byte) (Config, error) {
 	return Config{*c}, nil
 }
 
-// SetLayers says which layers the image has, the lowest first.
+// SetLayers sets the layers of the image, the lowest first.
 func (c *Config) SetLayers(diffIDs []v1.Hash) {
 	c.RootFS = v1.RootFS{Type: "layers", DiffIDs: diffIDs}
 }
 
-// CheckHistory refuses a history that describes more or fewer layers than
-// there are, which podman and registries take as damage. None is fine.
+// CheckHistory refuses a history that describes more or fewer layers than the image
+// has, which podman and registries consider damaged. No history is allowed.
 func (c Config) CheckHistory() error {
 	if len(c.History) == 0 {
 		return nil

@@ -9,7 +9,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// An image that came without a history can be built upon.
+// An image without a history can be a base.
 func TestAddHistory(t *testing.T) {
 	c := NewConfig("amd64")
 	c.RootFS.DiffIDs = make([]v1.Hash, 2)

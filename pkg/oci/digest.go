@@ -11,7 +11,7 @@ import (
 // Digest is the digest of a blob, a layer or an image.
 type Digest = v1.Hash
 
-// Descriptor says where a blob is and what it holds (image-spec descriptor.md).
+// Descriptor says where a blob is and what it contains (image-spec descriptor.md).
 type Descriptor = v1.Descriptor
 
 // ParseDigest reads a digest such as sha256:01ab...
@@ -19,6 +19,6 @@ func ParseDigest(s string) (Digest, error) { return v1.NewHash(s) }
 
 // DigestOf is the SHA-256 of a document.
 func DigestOf(doc []byte) Digest {
-	h, _, _ := v1.SHA256(bytes.NewReader(doc)) // reading from memory does not fail
+	h, _, _ := v1.SHA256(bytes.NewReader(doc)) // reading from memory cannot fail
 	return h
 }

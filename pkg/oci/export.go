@@ -21,8 +21,9 @@ import (
 )
 
 // Export writes an image of a store to oci:DIR[:TAG], an OCI image layout that may
-// hold others already, or to docker-archive:FILE[:NAME], which "docker load" and
-// "podman load" read. In a layout layers are compressed, in an archive not.
+// already contain others, or to docker-archive:FILE[:NAME], which "docker load" and
+// "podman load" read. Layers are compressed in a layout, and uncompressed in an
+// archive.
 func Export(ctx context.Context, from Images, image, dst string, t Transfer, o PushOptions) error {
 	err := export(ctx, from, image, dst, t, o)
 	if err != nil {
@@ -53,12 +54,13 @@ func export(ctx context.Context, from Images, image, dst string, t Transfer, o P
 	return errors.New("the target is neither oci:DIR nor docker-archive:FILE")
 }
 
-// WriteLayout adds an image to a layout: blobs, then manifest, then index.
+// WriteLayout adds an image to a layout: first blobs, then the manifest, then the
+// index.
 func WriteLayout(ctx context.Context, img v1.Image, dir, tag string) error {
 	return writeLayout(ctx, img, dir, tag, func(v1.Hash) bool { return false })
 }
 
-// writeLayout does not look at blobs that are whole.
+// writeLayout does not check blobs whose size is right.
 func writeLayout(ctx context.Context, img v1.Image, dir, tag string, whole func(v1.Hash) bool) error {
 	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o755); err != nil {
 		return err
@@ -106,7 +108,7 @@ func writeLayout(ctx context.Context, img v1.Image, dir, tag string, whole func(
 	return addToIndex(dir, last, tag, img)
 }
 
-// exportBlob writes a blob unless the right one is there.
+// exportBlob writes a blob unless it exists already.
 func exportBlob(ctx context.Context, dir string, h v1.Hash, open func() (io.ReadCloser, error)) error {
 	path := blobPath(dir, h)
 	if f, err := openFile(path); err == nil {
@@ -114,7 +116,7 @@ func exportBlob(ctx context.Context, dir string, h v1.Hash, open func() (io.Read
 		f.Close()
 		if err == nil && got == h {
 			now := time.Now()
-			_ = os.Chtimes(path, now, now) // for SharedLayout.Remove; somebody else's stays as it is
+			_ = os.Chtimes(path, now, now) // its time counts for SharedLayout.Remove; another user's file keeps its time
 			return nil
 		}
 	}
@@ -131,7 +133,7 @@ func exportBlob(ctx context.Context, dir string, h v1.Hash, open func() (io.Read
 	return freshfile.Finish(f, path, 0o644, err)
 }
 
-// addToIndex puts an image into index.json in place of one of the same tag.
+// addToIndex adds an image to index.json, in place of one with the same tag.
 func addToIndex(dir string, d v1.Descriptor, tag string, img v1.Image) error {
 	unlock, err := freshfile.Lock(filepath.Join(dir, ".lock"))
 	if err != nil {
@@ -173,7 +175,7 @@ func changeIndex(dir string, d v1.Descriptor, tag string, img v1.Image) error {
 	return exportFile(path, raw)
 }
 
-// exportFile writes a small file that, like the blobs, every user may read.
+// exportFile writes a small file that every user may read, like the blobs.
 func exportFile(path string, data []byte) error {
 	f, err := freshfile.Create(filepath.Dir(path), ".new-")
 	if err != nil {

@@ -14,14 +14,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/ocitest"
 )
 
-// A layout that is exported to, by several at once, has no locks and nothing
-// unfinished in it.
+// A layout to which several processes export at once has no locks and no unfinished
+// files in it.
 func TestExportLeavesNothing(t *testing.T) {
 	from, to := ocitest.NewLayout(t), t.TempDir()
 	if err := os.MkdirAll(filepath.Join(to, "blobs/sha256"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range []string{".lock", ".new-123", "blobs/sha256/.new-456"} { // of one that was killed
+	for _, n := range []string{".lock", ".new-123", "blobs/sha256/.new-456"} { // of a killed process
 		if err := os.WriteFile(filepath.Join(to, n), []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +52,7 @@ func TestExportLeavesNothing(t *testing.T) {
 	}
 }
 
-// A blob cache is rid of what a killed push has left by the next.
+// The files that a killed push leaves in a blob cache are removed by the next push.
 func TestBlobCacheLeftBehind(t *testing.T) {
 	c := BlobCache{t.TempDir()}
 	left := filepath.Join(c.Dir, "blobs/sha256/.new-12345")

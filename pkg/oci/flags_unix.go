@@ -6,5 +6,5 @@ package oci
 
 import "golang.org/x/sys/unix"
 
-// nonblock is the flag for an open that does not wait for somebody who writes to a FIFO.
+// nonblock is the flag that lets opening a FIFO return without a writer.
 const nonblock = unix.O_NONBLOCK | unix.O_NOCTTY

@@ -20,7 +20,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/sealed"
 )
 
-// Fsck checks all blobs against their digests, and the notes about which layers they are of.
+// Fsck checks all blobs against their digests, and the notes about which layers they are
+// from.
 func (b BlobCache) Fsck(ctx context.Context, c *fsck.Check) error {
 	err := fsck.Files(b.blobsDir(), func(path string) error {
 		got, _, err := digests(ctx, path)
@@ -41,7 +42,7 @@ func (b BlobCache) Fsck(ctx context.Context, c *fsck.Check) error {
 	return sealed.Fsck(ctx, c, "note of a blob", b.indexDir(), "removed; the next push or export compresses the layer again")
 }
 
-// Fsck checks all layers against their digests and sums.
+// Fsck checks all layers against their digests and checksums.
 func (c TarCache) Fsck(ctx context.Context, check *fsck.Check) error {
 	const then = "put aside; fetched again when a disk needs it"
 	err := fsck.Files(c.Dir, func(path string) error {
@@ -66,7 +67,7 @@ func (c TarCache) Fsck(ctx context.Context, check *fsck.Check) error {
 		case got != name:
 			what = "has the digest sha256:" + got
 		case !ok || want != sum:
-			what = "has no sum that fits it"
+			what = "has no checksum that matches it"
 		default:
 			return nil
 		}
@@ -78,7 +79,8 @@ func (c TarCache) Fsck(ctx context.Context, check *fsck.Check) error {
 	return nil
 }
 
-// digests reads a file: its SHA-256 in hexadecimal digits, and its length and CRC-32C.
+// digests reads a file, and returns its SHA-256 in hexadecimal digits, its length and
+// its CRC-32C.
 func digests(ctx context.Context, path string) (string, tarSum, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -90,7 +92,7 @@ func digests(ctx context.Context, path string) (string, tarSum, error) {
 	return hex.EncodeToString(sum.Sum(nil)), tarSum{Size: n, CRC32: crc.Sum32()}, err
 }
 
-// moveInto moves a file into a directory, which is made if need be.
+// moveInto moves a file into a directory, and makes the directory if necessary.
 func moveInto(dir, path, name string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err

@@ -12,7 +12,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/fsck"
 )
 
-// A flipped bit in any kind of file of the caches is found once: the file is put aside.
+// A flipped bit in any kind of file of the caches is found once, and the file is put
+// aside.
 func TestFsckOfCaches(t *testing.T) {
 	text := []byte("some layer\n")
 	write := func(w io.Writer) error { _, err := w.Write(text); return err }

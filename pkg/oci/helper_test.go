@@ -4,7 +4,7 @@ package oci
 
 import "context"
 
-// findFile finds an image of a layout or an archive.
+// findFile finds an image in a layout or an archive.
 func findFile(ref string) (Source, error) {
 	p, err := ParseReference(ref)
 	if err != nil {

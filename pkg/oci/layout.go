@@ -25,18 +25,18 @@ const (
 	maxDocument = 8 << 20                             // bytes of a manifest, an index or a config
 )
 
-// MaxIndexDepth is how deep indexes of images may be nested.
+// MaxIndexDepth is the maximum nesting depth of image indexes.
 const MaxIndexDepth = 4
 
-// layoutImage is an image of an OCI image layout, whose bytes are checked as
-// they are read.
+// layoutImage is an image of an OCI image layout. Its bytes are checked as they are
+// read.
 type layoutImage struct {
 	dir      string
 	desc     v1.Descriptor
 	manifest []byte
 }
 
-// OpenLayout finds an image by tag or by digest, or the one for the platform.
+// OpenLayout finds an image by tag or digest, or the one for the platform.
 func OpenLayout(dir, tag, digest string, p v1.Platform) (v1.Image, error) {
 	raw, err := readLimited(filepath.Join(dir, "index.json"))
 	if err != nil {
@@ -109,7 +109,7 @@ func descend(dir string, d v1.Descriptor, digest string, depth int) ([]Candidate
 		return nil, nil
 	}
 	if d.Digest.String() == digest {
-		digest = "" // any of those below it
+		digest = "" // any image below it
 	}
 	raw, err := readBlob(dir, d)
 	if err != nil {
@@ -139,7 +139,8 @@ func openLayoutImage(dir string, d v1.Descriptor) (v1.Image, error) {
 	return partial.CompressedToImage(img)
 }
 
-// ParseIndex refuses what is a manifest at the same time (CVE-2021-41190).
+// ParseIndex refuses a document that is a manifest at the same time
+// (CVE-2021-41190).
 func ParseIndex(raw []byte) (*v1.IndexManifest, error) {
 	var both struct {
 		MediaType types.MediaType `json:"mediaType"`
@@ -155,7 +156,8 @@ func ParseIndex(raw []byte) (*v1.IndexManifest, error) {
 	return v1.ParseIndexManifest(bytes.NewReader(raw))
 }
 
-// openFile opens a regular file for reading: a FIFO has no end, and a device may have none.
+// openFile opens a regular file for reading: a FIFO would block, and a device may have no
+// end.
 func openFile(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|nonblock, 0)
 	if err != nil {
@@ -201,7 +203,7 @@ func readBlob(dir string, d v1.Descriptor) ([]byte, error) {
 	return b, err
 }
 
-// CheckDigest refuses digests whose grammar would matter in a path.
+// CheckDigest refuses digests that would have a meaning in a path.
 func CheckDigest(h v1.Hash) error {
 	if h.Algorithm != "sha256" || len(h.Hex) != 64 || strings.Trim(h.Hex, "0123456789abcdef") != "" {
 		return fmt.Errorf("digest %q is not of the form sha256:64 hexadecimal digits", h.String())
@@ -234,7 +236,7 @@ func (l *layoutImage) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) 
 	return nil, fmt.Errorf("no layer %s", h)
 }
 
-// fileLayer is a compressed layer in a file, checked as it is read.
+// fileLayer is a compressed layer in a file. It is checked as it is read.
 type fileLayer struct {
 	path string
 	desc v1.Descriptor

@@ -2,15 +2,15 @@
 
 package oci
 
-// Limits bound what an input may make the store do.
+// Limits bound the work that an input may cause for the store.
 type Limits struct {
-	LayerBytes int64 // of one uncompressed layer; default 128 GiB
-	Ratio      int64 // uncompressed to compressed bytes, beyond the first GiB; default 1200
-	Layers     int   // of one image; default 480, for the kernel takes 500
-	Inline     int64 // bytes of a layer's tar that no stored file holds; default 16 MiB
+	LayerBytes int64 // size of one uncompressed layer; default 128 GiB
+	Ratio      int64 // ratio of uncompressed to compressed bytes, beyond the first GiB; default 1200
+	Layers     int   // layers of one image; default 480, since the kernel allows 500
+	Inline     int64 // bytes of a layer's tar that are not stored in any file; default 16 MiB
 }
 
-// WithDefaults has the defaults in place of zeros.
+// WithDefaults replaces zeros by the defaults.
 func (l Limits) WithDefaults() Limits {
 	if l.LayerBytes == 0 {
 		l.LayerBytes = 128 << 30

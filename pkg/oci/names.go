@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// FullNames is FullName of several.
+// FullNames is FullName for several names.
 func FullNames(names []string) ([]string, error) {
 	var out []string
 	for _, n := range names {
@@ -35,7 +35,7 @@ func FullName(n string) (string, error) {
 	return storedName(t), nil
 }
 
-// storedName is a tag as containers/storage spells it.
+// storedName is a tag in the form that containers/storage uses.
 func storedName(t name.Tag) string {
 	reg := t.RegistryStr()
 	if reg == name.DefaultRegistry {
@@ -44,15 +44,15 @@ func storedName(t name.Tag) string {
 	return reg + "/" + t.RepositoryStr() + ":" + t.TagStr()
 }
 
-// HasRegistry reports whether a name begins with a registry rather than with
-// a path: a dot, a colon or localhost before the first slash.
+// HasRegistry reports whether a name begins with a registry and not with a path: a
+// dot, a colon or localhost before the first slash.
 func HasRegistry(n string) bool {
 	first, _, ok := strings.Cut(n, "/")
 	return ok && (strings.ContainsAny(first, ".:") || first == "localhost")
 }
 
-// StoreNames are what a name may be in a store: itself, of localhost, and of
-// docker.io.
+// StoreNames are the names that a name may have in a store: itself, below
+// localhost, and below docker.io.
 func StoreNames(n string) []string {
 	out := []string{n}
 	if full, err := FullName(n); err == nil {
@@ -66,8 +66,9 @@ func StoreNames(n string) []string {
 
 func parseTag(n string) (name.Tag, error) { return name.NewTag(n) }
 
-// NameOf is the name that podman gives an image which it pulls by a reference that
-// was resolved to pinned, "" for one by its digest alone or from a file.
+// NameOf is the name that podman gives to an image pulled by a reference that was
+// resolved to pinned. It is "" for an image given only by its digest, or from a
+// file.
 func NameOf(ref, pinned string) string {
 	r, err := ParseReference(ref)
 	if err != nil || r.Kind != KindRegistry {

@@ -14,8 +14,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/ocitest"
 )
 
-// A compressed blob that is not the one of its digest is not used, also if what comes out
-// of it is right; the error names the digest, not what the decompression made of it.
+// A compressed blob whose digest differs is not used, even if it decompresses to the
+// right bytes; the error names the digest, not the consequence in the decompressor.
 func TestPackedLayer(t *testing.T) {
 	stream := ocitest.MakeTar(t, ocitest.Reg("a", string(noise(5, 1<<20))))
 	packed := packGzip(t, stream)

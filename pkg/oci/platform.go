@@ -14,8 +14,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// PlatformOf is the platform of a Go or Debian architecture name, which may have
-// a variant: arm/v6.
+// PlatformOf is the platform for a Go or Debian architecture name, which may have a
+// variant: arm/v6.
 func PlatformOf(arch string) v1.Platform {
 	arch, variant, _ := strings.Cut(arch, "/")
 	p := v1.Platform{OS: "linux", Architecture: arch, Variant: variant}
@@ -42,22 +42,22 @@ func PlatformOf(arch string) v1.Platform {
 	return p
 }
 
-// Architecture is the name that images have for a Go or Debian architecture.
+// Architecture is the name in images for a Go or Debian architecture.
 func Architecture(arch string) string { return PlatformOf(arch).Architecture }
 
 // Candidate is one of the images that a reference may mean.
 type Candidate struct {
 	Digest   v1.Hash
-	Platform *v1.Platform                   // nil: it is not said
-	Config   func() (*v1.ConfigFile, error) // says it, too
-	label    string                         // tag or name that picks it, "" for none
-	of       int                            // which of several things with a name it belongs to
+	Platform *v1.Platform                   // nil: not stated
+	Config   func() (*v1.ConfigFile, error) // states it, too
+	label    string                         // tag or name that selects it, or ""
+	of       int                            // which of several groups with a name it belongs to
 	Open     func() (v1.Image, error)
 }
 
-// Choose picks the image for a platform, wherever it is from: the exact variant,
+// Choose selects the image for a platform, wherever it is from: the exact variant,
 // else the best that runs there, else the only one of that architecture. A single
-// image that does not say what it is for is taken as it is.
+// image that does not state its platform is accepted.
 func Choose(all []Candidate, want v1.Platform) (Candidate, error) {
 	all = distinct(all)
 	if len(all) == 1 && all[0].Platform == nil {
@@ -111,7 +111,7 @@ func distinct(all []Candidate) []Candidate {
 	return out
 }
 
-// learn takes the platform from the config where the index does not say it.
+// learn takes the platform from the config if the index does not state it.
 func (c *Candidate) learn() error {
 	if c.Platform != nil {
 		return nil
@@ -124,13 +124,13 @@ func (c *Candidate) learn() error {
 	return nil
 }
 
-// foreignVariant is the rank from which a variant does not run on another.
+// foreignVariant is the rank from which on a variant does not run on another.
 const foreignVariant = 1000
 
 // variantRank says how well a variant suits another one of its architecture: 0
-// is the same. An older one runs everywhere, the nearest best. One of amd64 or
-// arm64 that is newer than asked for may run: hardly anybody knows what the
-// machine has.
+// means equal. An older one runs everywhere, and the closest is the best. For amd64
+// and arm64, a newer one than requested may run: users rarely know the variant of
+// their machine.
 func variantRank(have, want v1.Platform) int {
 	if have.Variant == want.Variant {
 		return 0
@@ -141,7 +141,7 @@ func variantRank(have, want v1.Platform) int {
 	case h < 0 || w < 0 || base == 0 && w == 0 && h > 0:
 		return foreignVariant
 	case base == 0 && h == 0:
-		return 100 // says nothing: the last that may run
+		return 100 // not stated: the last that may run
 	case h <= w:
 		return 1 + w - h
 	case base > 0:
@@ -150,7 +150,8 @@ func variantRank(have, want v1.Platform) int {
 	return foreignVariant
 }
 
-// variantNumber is the 7 of v7, base for none, and negative for anything else.
+// variantNumber is the 7 of v7, base if there is no variant, and negative
+// otherwise.
 func variantNumber(v string, base int) int {
 	if v == "" {
 		return base
@@ -170,11 +171,11 @@ func platformName(p v1.Platform) string {
 	return terminal.Excerpt(s)
 }
 
-// having lists the platforms that there are.
+// having lists the available platforms.
 func having(all []Candidate) string {
 	var names []string
 	for _, c := range all {
-		if c.Platform.OS != "unknown" && !slices.Contains(names, platformName(*c.Platform)) { // not a note about another image
+		if c.Platform.OS != "unknown" && !slices.Contains(names, platformName(*c.Platform)) { // not the attestation of another image
 			names = append(names, platformName(*c.Platform))
 		}
 	}

@@ -19,42 +19,42 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// provenFile is a blob that is read where it lies, at any offset. All of it has been
-// compared with its digest, and each block got a tag; whatever happens to the file
-// later, a block is given only if it still has its tag. A tag is a GMAC with a key that
-// nobody else knows: who can write to the file cannot make another block that fits, and
-// it takes a fraction of the time of a digest.
+// provenFile is a blob that is read in place, at any offset. The whole blob has been
+// compared with its digest, and each block got a tag. Whatever happens to the file
+// later, a block is returned only if it still matches its tag. A tag is a GMAC with a
+// secret key: someone who can write to the file cannot make another block that matches,
+// and computing it takes a fraction of the time of a digest.
 type provenFile struct {
 	file  *os.File
 	size  int64
-	block int64 // bytes that have a tag of their own; the last one may be shorter
+	block int64 // bytes that share a tag; the last block may be shorter
 	mac   cipher.AEAD
 	tags  []byte
 	last  [8]provenBlock // by their numbers modulo 8
 }
 
-// provenBlock is a block of which a part has been read: others are going to be.
+// provenBlock is a block of which a part has been read; reads of other parts are
+// likely to follow.
 type provenBlock struct {
 	mu    sync.Mutex
-	n     int64 // its number plus 1; 0 for none
+	n     int64 // its number plus 1; 0 if empty
 	bytes []byte
 }
 
 const (
 	tagSize    = 16       // bytes
-	leastBlock = 16 << 10 // bytes of a block
-	mostTags   = 4 << 20  // bytes of the tags of a blob, which its blocks are large enough for
+	leastBlock = 16 << 10 // minimum bytes of a block
+	mostTags   = 4 << 20  // maximum bytes of the tags of a blob; its blocks are large enough for that
 )
 
-// openProven opens a blob and reads all of it, which is compared with what its
-// descriptor says.
+// openProven opens a blob, reads all of it and compares it with its descriptor.
 func openProven(ctx context.Context, path string, d v1.Descriptor, report func(int64)) (*provenFile, error) {
 	f, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
 	p := &provenFile{file: f, size: d.Size, block: blockFor(d.Size)}
-	p.tags = make([]byte, 0, (p.size+p.block-1)/p.block*tagSize) // Seal makes no room for more
+	p.tags = make([]byte, 0, (p.size+p.block-1)/p.block*tagSize) // so that Seal does not have to grow it
 	var key [16]byte
 	if _, err = rand.Read(key[:]); err == nil {
 		var c cipher.Block
@@ -80,8 +80,8 @@ func blockFor(size int64) int64 {
 	return block
 }
 
-// prove reads a blob from its beginning to its end, of which r makes an error when it is
-// not the right one.
+// prove reads a blob from beginning to end. If the blob is not the right one, r returns
+// an error.
 func (p *provenFile) prove(r io.Reader) error {
 	buf := make([]byte, max(p.block, 256<<10)) // whole blocks
 	for i := int64(0); ; {
@@ -138,7 +138,7 @@ func (p *provenFile) ReadAt(b []byte, off int64) (int, error) {
 	return len(b), nil
 }
 
-// part reads what a block has from an offset on.
+// part returns the part of a block that begins at an offset.
 func (p *provenFile) part(b []byte, off int64) (int, error) {
 	i := off / p.block
 	l := &p.last[i%int64(len(p.last))]

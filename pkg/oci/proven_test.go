@@ -19,14 +19,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/ocitest"
 )
 
-// noise is the same for the same seed.
+// noise depends only on the seed.
 func noise(seed byte, n int) []byte {
 	b := make([]byte, n)
 	rand.NewChaCha8([32]byte{seed}).Read(b)
 	return b
 }
 
-// plainLayout has an image with one layer that is not compressed.
+// plainLayout has an image with one uncompressed layer.
 func plainLayout(t *testing.T, stream []byte) (*ocitest.Layout, v1.Descriptor) {
 	t.Helper()
 	l := ocitest.NewLayout(t)
@@ -35,7 +35,7 @@ func plainLayout(t *testing.T, stream []byte) (*ocitest.Layout, v1.Descriptor) {
 	return l, d
 }
 
-// Every piece of a blob has the right bytes, wherever it begins and ends.
+// Every piece of a blob has the right bytes, whatever its bounds.
 func TestProvenPieces(t *testing.T) {
 	for _, size := range []int{0, 1, leastBlock - 1, leastBlock, leastBlock + 1, 300<<10 + 7} {
 		content := noise(1, size)
@@ -68,8 +68,8 @@ func TestProvenPieces(t *testing.T) {
 	}
 }
 
-// A layer that is not compressed is not copied; a changed, a cut, another or no file in
-// its place gives no byte, and no tree.
+// An uncompressed layer is not copied. If its file is changed, truncated, replaced or
+// missing, no byte of it is returned, and no tree.
 func TestPlainLayer(t *testing.T) {
 	data := noise(2, 1<<20)
 	stream := ocitest.MakeTar(t, ocitest.Reg("a", string(data)), ocitest.Reg("b", "two"))
@@ -149,8 +149,8 @@ func truncate(t *testing.T, path string, size int64) {
 	}
 }
 
-// Whatever is done to a blob that is in use, nothing is read that it did not have; and
-// what was done to a block is noticed at any of its bytes.
+// Whatever is done to a blob in use, only its original bytes are returned, and a
+// change to any byte of a block is noticed.
 func TestPlainLayerChanges(t *testing.T) {
 	stream := noise(3, 200<<10+512)
 	for name, test := range map[string]struct {
@@ -168,7 +168,7 @@ func TestPlainLayerChanges(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, func(off int64) bool { return off < 2*leastBlock }},
-		"another file": {func(t *testing.T, f string) { // which is not the one that is open
+		"another file": {func(t *testing.T, f string) { // another file than the open one
 			if err := errors.Join(os.Rename(f, f+".old"), os.WriteFile(f, noise(4, len(stream)), 0o600)); err != nil {
 				t.Fatal(err)
 			}
@@ -202,7 +202,7 @@ func TestPlainLayerChanges(t *testing.T) {
 	}
 }
 
-// The tags of a large blob take little memory.
+// The tags of a large blob need little memory.
 func TestProvenMemory(t *testing.T) {
 	for _, size := range []int64{0, 1, 1 << 30, 4 << 30, 128 << 30} {
 		if n := (size + blockFor(size) - 1) / blockFor(size) * tagSize; n > mostTags {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Kind says where a reference leads.
+// Kind says what kind of place a reference names.
 type Kind int
 
 // The kinds of references.
@@ -30,12 +30,12 @@ const (
 // where a NAME that begins with localhost/ is in the local store.
 type Reference struct {
 	Kind   Kind
-	Path   string // of a layout or archive
+	Path   string // path of a layout or archive
 	Name   string // the rest: name, tag, or image name
 	Digest string // sha256:...
 }
 
-// ParseReference reads a reference; nothing is looked up.
+// ParseReference parses a reference; nothing is looked up.
 func ParseReference(ref string) (Reference, error) {
 	kind, rest, ok := strings.Cut(ref, ":")
 	switch {
@@ -70,21 +70,21 @@ func parseFileReference(t Kind, rest, ref string) (Reference, error) {
 	return r, nil
 }
 
-// CheckReference says what is wrong with a reference to an image, before anything
-// is looked up.
+// CheckReference reports mistakes in a reference to an image before anything is
+// looked up.
 func CheckReference(ref string) error {
 	_, err := ParseReference(ref)
 	return err
 }
 
-// LocalFile is the layout's directory or the archive that a reference names.
+// LocalFile is the directory of the layout, or the archive, that a reference names.
 func LocalFile(ref string) (path string, ok bool) {
 	r, err := ParseReference(ref)
 	return r.Path, err == nil && r.Path != ""
 }
 
-// IsLocal reports whether a reference names something on this machine, which
-// may change at any time and is looked at afresh each time.
+// IsLocal reports whether a reference names something on this machine, which may
+// change at any time and is therefore read anew each time.
 func IsLocal(ref string) bool {
 	r, err := ParseReference(ref)
 	return err == nil && r.Kind != KindRegistry

@@ -20,11 +20,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
-// ErrNoImage says that there is no image of that tag.
+// ErrNoImage says that no image has that tag.
 var ErrNoImage = errors.New("no image of that tag")
 
 // SharedLayout is an OCI layout of many images, each with a tag of its own, which
-// several processes read and write at once.
+// several processes may read and write at once.
 type SharedLayout struct {
 	Dir string
 
@@ -32,8 +32,7 @@ type SharedLayout struct {
 	whole map[v1.Hash]bool // blobs that this process has written or checked
 }
 
-// Image is the image of a tag, ErrNoImage where there is none. It is that one for every
-// platform.
+// Image is the image of a tag, or ErrNoImage. It is the same for every platform.
 func (l *SharedLayout) Image(_ context.Context, tag string) (Source, error) {
 	index, err := l.index()
 	if err != nil {
@@ -49,7 +48,8 @@ func (l *SharedLayout) Image(_ context.Context, tag string) (Source, error) {
 	return Source{}, ErrNoImage
 }
 
-// Write writes an image, which gets the tag in place of another one.
+// Write writes an image and gives it the tag, which may have named another image
+// before.
 func (l *SharedLayout) Write(ctx context.Context, tag string, image Stored, t Transfer, o PushOptions) error {
 	img, err := image.Compress(ctx, t, o)
 	if err != nil {
@@ -79,7 +79,7 @@ func (l *SharedLayout) isWhole(h v1.Hash) bool {
 	return l.whole[h]
 }
 
-// Tags are those of all images.
+// Tags are the tags of all images.
 func (l *SharedLayout) Tags(context.Context) (tags []string, err error) {
 	index, err := l.index()
 	if err != nil {
@@ -93,7 +93,7 @@ func (l *SharedLayout) Tags(context.Context) (tags []string, err error) {
 	return tags, nil
 }
 
-// index is the list of images, empty where there is no layout.
+// index is the list of images, empty if there is no layout.
 func (l *SharedLayout) index() (*v1.IndexManifest, error) {
 	raw, err := readLimited(filepath.Join(l.Dir, "index.json"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -109,11 +109,12 @@ func (l *SharedLayout) index() (*v1.IndexManifest, error) {
 	return index, nil
 }
 
-// unusedFor is how long a blob stays that no image has: somebody may be writing one.
+// unusedFor is how long an unreferenced blob is kept: its image may still be being
+// written.
 const unusedFor = 24 * time.Hour
 
-// Remove removes images by their tags, unless another image has got the tag meanwhile, and the
-// blobs that no image has and that nobody has written or used for a day.
+// Remove removes images by their tags, unless a tag names another image meanwhile, and the
+// blobs that no image refers to and that have not been written or used for a day.
 func (l *SharedLayout) Remove(_ context.Context, images map[string]Digest) error {
 	if len(images) == 0 {
 		return nil
@@ -150,7 +151,7 @@ func (l *SharedLayout) remove(images map[string]Digest) error {
 	return l.removeBlobs(used)
 }
 
-// removeBlobs removes those that are not used: in the layout, wherever links lead.
+// removeBlobs removes unused blobs. It stays in the layout, wherever links lead.
 func (l *SharedLayout) removeBlobs(used map[string]bool) error {
 	root, err := os.OpenRoot(l.Dir)
 	if err != nil {
@@ -174,7 +175,7 @@ func (l *SharedLayout) removeBlobs(used map[string]bool) error {
 	return nil
 }
 
-// use notes the blobs of an image, or of the images of an index.
+// use marks the blobs of an image, or of the images of an index, as used.
 func (l *SharedLayout) use(used map[string]bool, d v1.Descriptor, depth int) error {
 	used[d.Digest.Hex] = true
 	if depth > MaxIndexDepth {
@@ -185,7 +186,7 @@ func (l *SharedLayout) use(used map[string]bool, d v1.Descriptor, depth int) err
 	}
 	raw, err := readBlob(l.Dir, d)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // it is damaged, and has nothing to keep
+		return nil // it is damaged, and refers to nothing worth keeping
 	}
 	if err != nil {
 		return err

@@ -16,40 +16,40 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// Source is an image that has been found. Its layers are still where they are.
+// Source is an image that has been found. Its layers have not been fetched.
 type Source struct {
-	Ref      string   // names the same image forever
+	Ref      string   // always names the same image
 	Image    v1.Image // nil for scratch and for an image of the local store
 	Archive  string   // the file of a docker archive, "" for another source
 	Layout   string   // the directory of an OCI layout, "" for another source
-	StoredID string   // of an image in the local store, "" for another source
-	Remote   Remote   // the registry that it is in, nil for another source
+	StoredID string   // id of an image in the local store, "" for another source
+	Remote   Remote   // the registry that the image is in, or nil
 	Transfer
 }
 
-// Remote is the registry that a Source is in.
+// Remote is the registry of a Source.
 type Remote interface {
-	// Download copies a compressed layer, which it checks against its digest,
-	// into an empty file, and tells report how many bytes there are.
+	// Download copies a compressed layer into an empty file, checks it against its
+	// digest, and reports the number of bytes so far.
 	Download(ctx context.Context, file *os.File, d v1.Descriptor, report func(int64)) error
-	// Explain says what an error of the registry, or of the way to it, means.
+	// Explain explains an error of the registry, or of the connection to it.
 	Explain(ctx context.Context, err error) error
 }
 
-// Contents are what an image consists of.
+// Contents are the parts of an image.
 type Contents struct {
 	Config Config
-	Raw    []byte  // of which Config was parsed
+	Raw    []byte  // from which Config was parsed
 	Layers []Layer // the lowest first
 }
 
-// Layer is a layer as an image's manifest and config have it.
+// Layer is a layer as the manifest and config of its image describe it.
 type Layer struct {
-	v1.Descriptor // compressed
+	v1.Descriptor // of the compressed layer
 	DiffID        v1.Hash
 }
 
-// FindFile finds an image of an OCI layout or a docker archive. Scratch is the
+// FindFile finds an image in an OCI layout or a docker archive. Scratch is the
 // directory in which a compressed archive is unpacked; "" means the system's.
 func FindFile(p Reference, platform v1.Platform, scratch string) (Source, error) {
 	if p.Kind == KindLayout {
@@ -68,7 +68,7 @@ func FindFile(p Reference, platform v1.Platform, scratch string) (Source, error)
 	return Source{Ref: "docker-archive:" + p.Path + "@" + h.String(), Image: img, Archive: p.Path}, err
 }
 
-// explain is Remote.Explain, if the image is of a registry.
+// explain is Remote.Explain, if the image is in a registry.
 func (s Source) explain(ctx context.Context, err error) error {
 	if s.Remote == nil {
 		return err
@@ -76,8 +76,8 @@ func (s Source) explain(ctx context.Context, err error) error {
 	return s.Remote.Explain(ctx, err)
 }
 
-// Check reads what an image consists of, and refuses one whose parts contradict
-// each other or are more than limits allow.
+// Check reads the parts of an image, and refuses an image whose parts contradict
+// each other or exceed limits.
 func (s Source) Check(ctx context.Context, limits Limits) (Contents, error) {
 	c, err := checkImage(s.Image, limits)
 	if err != nil {
@@ -132,7 +132,8 @@ func checkImage(img v1.Image, limits Limits) (Contents, error) {
 	return c, nil
 }
 
-// checkLayerType refuses what is not a tar stream, and what only another server has.
+// checkLayerType refuses layers that are not tar streams, and those that only
+// another server has.
 func checkLayerType(l v1.Descriptor) error {
 	switch {
 	case l.MediaType.IsLayer() && l.MediaType != types.DockerForeignLayer && l.MediaType.IsDistributable():
@@ -147,7 +148,7 @@ func checkLayerType(l v1.Descriptor) error {
 	return fmt.Errorf("layer %s has the media type %q, which is not a file system layer: the reference names an artifact of another kind", l.Digest, l.MediaType)
 }
 
-// Has tells that a layer need not be fetched.
+// Has reports that a layer need not be fetched.
 func (s Source) Has(l Layer) {
 	s.Tell(Event{Kind: "pull", Name: s.Ref, Digest: l.Digest.String(), Done: -1, Total: l.Size})
 }
@@ -173,7 +174,7 @@ func (s Source) Fetch(ctx context.Context, l Layer, scratch func() (*os.File, er
 	return file, nil
 }
 
-// copyLayer copies a layer out of a file.
+// copyLayer copies a layer from a file.
 func copyLayer(ctx context.Context, file *os.File, img v1.Image, from Layer, progress func(int64)) error {
 	l, err := img.LayerByDiffID(from.DiffID)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// Layers that may not be distributed, and things that are not layers, are refused
+// Layers that may not be distributed, and blobs that are not layers, are refused
 // with the reason.
 func TestLayerTypes(t *testing.T) {
 	for mt, want := range map[types.MediaType]string{

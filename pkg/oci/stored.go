@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// ErrDamaged says that stored bytes are not those that were stored.
+// ErrDamaged says that stored bytes have changed.
 var ErrDamaged = errors.New("damaged in the store")
 
 // Images is a store whose images can be pushed and exported.
@@ -29,18 +29,18 @@ type Stored struct {
 	Config []byte
 	Layers []StoredLayer // the lowest first
 
-	Annotations map[string]string // of the manifest that is made of it
+	Annotations map[string]string // of the manifest that is made from it
 
-	// Explain adds to an error of Write what else is wrong with the layers; nil
-	// adds nothing.
+	// Explain may add other problems of the layers to an error of Write; nil adds
+	// nothing.
 	Explain func(ctx context.Context, err error) error
 }
 
 // StoredLayer is a layer of a store.
 type StoredLayer struct {
 	DiffID v1.Hash
-	Size   int64                   // bytes of its uncompressed tar stream, negative where that is not known
-	Write  func(w io.Writer) error // writes that stream, the same bytes each time
+	Size   int64                   // bytes of its uncompressed tar stream, negative if not known
+	Write  func(w io.Writer) error // writes that stream, with the same bytes each time
 }
 
 func (i Stored) explain(ctx context.Context, err error) error {
@@ -50,7 +50,7 @@ func (i Stored) explain(ctx context.Context, err error) error {
 	return i.Explain(ctx, err)
 }
 
-// label is what progress calls the image.
+// label is the name of the image in progress events.
 func (i Stored) label() string {
 	if len(i.Names) > 0 {
 		return i.Names[0]
@@ -58,7 +58,7 @@ func (i Stored) label() string {
 	return i.ID
 }
 
-// NewManifest is the manifest of an image (image-spec manifest.md).
+// NewManifest makes the manifest of an image (image-spec manifest.md).
 func NewManifest(config []byte, layers []v1.Descriptor) ([]byte, error) {
 	return annotatedManifest(config, layers, nil)
 }
@@ -74,7 +74,7 @@ func annotatedManifest(config []byte, layers []v1.Descriptor, annotations map[st
 	return json.Marshal(m)
 }
 
-// PlainLayer describes a layer that is not compressed.
+// PlainLayer describes an uncompressed layer.
 func PlainLayer(diffID v1.Hash, size int64) v1.Descriptor {
 	return v1.Descriptor{MediaType: types.OCIUncompressedLayer, Digest: diffID, Size: size}
 }

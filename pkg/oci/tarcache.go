@@ -25,9 +25,8 @@ import (
 )
 
 // TarCache keeps uncompressed layers, so that each is fetched and decompressed
-// once. It may be deleted at any time, and damage of any kind, also after a
-// loss of power, is noticed before use: then a layer is put aside and
-// fetched again.
+// once. It may be deleted at any time. Damage of any kind, also after a loss of
+// power, is noticed before use: the layer is then put aside and fetched again.
 //
 //	DIR/HEX.tar           the stream with that diffID; runs of zeros are holes
 //	DIR/HEX.json          sealed: its digest, length and CRC-32C
@@ -37,10 +36,11 @@ type TarCache struct {
 	Limits Limits // zero values mean the defaults
 }
 
-// tarSum is what is noted beside a stream: enough to find damage, not to prove
-// where it is from, for that was done when it was written.
+// tarSum is stored beside a stream. It is enough to find damage; it need not prove
+// the origin of the stream, which was checked against its digest when it was
+// written.
 type tarSum struct {
-	DiffID v1.Hash `json:"diffID"` // of the stream: two cached layers may have changed places
+	DiffID v1.Hash `json:"diffID"` // of the stream, in case two cached layers have been exchanged
 	Size   int64   `json:"size"`
 	CRC32  uint32  `json:"crc32c"` // Castagnoli
 }
@@ -53,8 +53,8 @@ func (c TarCache) sumFile(id v1.Hash) string { return filepath.Join(c.Dir, id.He
 // scratch opens a file without a name on the file system of the cache.
 func (c TarCache) scratch() (*os.File, error) { return freshfile.Scratch(c.Dir) }
 
-// open is a layer out of the cache, or else the one that plain, unless it is nil, opens
-// elsewhere, or else, if there is none, put into the cache by write.
+// open opens a layer from the cache. If it is not there, plain, unless it is nil, opens
+// it elsewhere; otherwise write puts it into the cache.
 func (c TarCache) open(ctx context.Context, id v1.Hash, plain func() (Tar, error), write func(io.Writer) error) (Tar, error) {
 	f, sum, err := c.find(ctx, id)
 	if err != nil {
@@ -76,8 +76,8 @@ func (c TarCache) open(ctx context.Context, id v1.Hash, plain func() (Tar, error
 	return Tar{DiffID: id, Size: sum.Size, from: f}, nil
 }
 
-// find opens a cached layer and reads all of it, which with this sum costs
-// little. The file is nil unless there is a whole one.
+// find opens a cached layer and reads all of it, which costs little with this
+// checksum. The file is nil unless the layer is intact.
 func (c TarCache) find(ctx context.Context, id v1.Hash) (*os.File, tarSum, error) {
 	var want tarSum
 	f, err := os.Open(c.tarFile(id))
@@ -109,7 +109,7 @@ func sumOf(ctx context.Context, id v1.Hash, r io.Reader) (tarSum, error) {
 	return tarSum{id, n, sum.Sum32()}, err
 }
 
-// quarantine takes a damaged layer out of the way.
+// quarantine moves a damaged layer away.
 func (c TarCache) quarantine(id v1.Hash) error {
 	dir := filepath.Join(c.Dir, "quarantine")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -122,16 +122,16 @@ func (c TarCache) quarantine(id v1.Hash) error {
 	return err
 }
 
-// put stores what write writes, if it has the digest that it should have. It
-// does not wait for the disk: see find.
+// put stores the stream from write if its digest is the expected one. It does not
+// wait for the disk: see find.
 func (c TarCache) put(id v1.Hash, write func(io.Writer) error) (*os.File, tarSum, error) {
-	freshfile.Sweep(c.Dir, ".new-") // of processes that were killed
+	freshfile.Sweep(c.Dir, ".new-") // of killed processes
 	f, err := freshfile.Create(c.Dir, ".new-")
 	if err != nil {
 		return nil, tarSum{}, err
 	}
 	w := newTarWriter(f)
-	buf := bufio.NewWriterSize(w, 8*zeroRun) // so that whole runs arrive
+	buf := bufio.NewWriterSize(w, 8*zeroRun) // so that runs of zeros are not split
 	err = write(buf)
 	if err == nil {
 		err = buf.Flush()
@@ -164,7 +164,8 @@ func newTarWriter(f *os.File) *tarWriter {
 	return &tarWriter{file: f, sum: sha256.New(), crc: crc32.New(crcTable)}
 }
 
-// zeroRun is the length in bytes of what is looked at and left out as one.
+// zeroRun is the length in bytes of the blocks that are checked for zeros and left
+// out.
 const zeroRun = 32 << 10
 
 var zeroBytes [zeroRun]byte

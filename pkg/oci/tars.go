@@ -22,7 +22,7 @@ type Tars struct {
 	Config Config
 	Layers []Tar // the lowest first
 
-	raw []byte // of which Config was parsed
+	raw []byte // from which Config was parsed
 }
 
 // Tar is the uncompressed tar stream of one layer.
@@ -42,7 +42,7 @@ func (t Tar) ReadAt(p []byte, off int64) (int, error) { return t.from.ReadAt(p, 
 func (t *Tars) Close() error {
 	var err error
 	for _, l := range t.Layers {
-		if l.from != nil { // after an error some have not been opened
+		if l.from != nil { // after an error some are not open
 			err = errors.Join(err, l.from.Close())
 		}
 	}
@@ -50,9 +50,9 @@ func (t *Tars) Close() error {
 	return err
 }
 
-// OpenTars opens the layers of an image that is not in the local store. What the
-// cache does not have is fetched and decompressed, once, or used where it is if a
-// layout has it as it is; nothing that fails the check against its digest is used.
+// OpenTars opens the layers of an image that is not in the local store. Layers that
+// the cache does not have are fetched and decompressed once, or read in place if a
+// layout has them uncompressed; data that does not match its digest is not used.
 func (s Source) OpenTars(ctx context.Context, cache TarCache) (*Tars, error) {
 	cache.Limits = cache.Limits.WithDefaults()
 	if s.Image == nil {
@@ -83,9 +83,9 @@ func (s Source) OpenTars(ctx context.Context, cache TarCache) (*Tars, error) {
 // tarSource gives the uncompressed layers of an image that was found.
 type tarSource struct {
 	config *v1.ConfigFile
-	raw    []byte // of which config was parsed
+	raw    []byte // from which config was parsed
 	write  func(ctx context.Context, i int, w io.Writer) error
-	plain  func(ctx context.Context, i int) (Tar, error) // opens a layer where it is, nothing if it cannot be used there; nil: none can
+	plain  func(ctx context.Context, i int) (Tar, error) // opens a layer in place, and returns none if that is not possible; nil: it never is
 }
 
 func (t *tarSource) open(ctx context.Context, i int, cache TarCache) (Tar, error) {
@@ -97,8 +97,8 @@ func (t *tarSource) open(ctx context.Context, i int, cache TarCache) (Tar, error
 	return cache.open(ctx, id, plain, func(w io.Writer) error { return t.write(ctx, i, w) })
 }
 
-// tarSource checks the image first. A docker archive has no manifest: to make
-// one, its layers would have to be compressed.
+// tarSource checks the image first. A docker archive has no manifest: to make one,
+// its layers would have to be compressed.
 func (s Source) tarSource(ctx context.Context, cache TarCache) (*tarSource, error) {
 	if s.Archive != "" {
 		return s.archiveSource(cache.Limits)
@@ -124,8 +124,9 @@ func (s Source) tarSource(ctx context.Context, cache TarCache) (*tarSource, erro
 	}, plain}, nil
 }
 
-// inflateBlob decompresses a layer out of its layout. That its blob is the right one is
-// known only at its end, and then the error is that it is not, whatever else there was.
+// inflateBlob decompresses a layer from its layout. Whether the blob matches its digest
+// is known only at its end; if it does not, that is the error, whatever other error
+// there was.
 func (s Source) inflateBlob(ctx context.Context, l Layer, limits Limits, w io.Writer) error {
 	f, err := openFile(blobPath(s.Layout, l.Digest))
 	if err != nil {
@@ -152,7 +153,7 @@ func inflateTo(w io.Writer, in io.Reader, limits Limits) error {
 	return errors.Join(err, z.Close())
 }
 
-// inPlace opens a layer that is not compressed where its layout has it.
+// inPlace opens an uncompressed layer in its layout.
 func (s Source) inPlace(ctx context.Context, l Layer) (Tar, error) {
 	if s.Layout == "" || l.Digest != l.DiffID {
 		return Tar{}, nil
@@ -167,8 +168,8 @@ func (s Source) inPlace(ctx context.Context, l Layer) (Tar, error) {
 	return Tar{DiffID: l.DiffID, Size: l.Size, from: f}, nil
 }
 
-// archiveSource reads the layers of a docker archive. That they are not larger
-// than it may be is measured against the whole file.
+// archiveSource reads the layers of a docker archive. The limit for their size
+// depends on the size of the whole file.
 func (s Source) archiveSource(limits Limits) (*tarSource, error) {
 	cfg, err := s.Image.ConfigFile()
 	if err != nil {
@@ -203,7 +204,7 @@ func (s Source) archiveSource(limits Limits) (*tarSource, error) {
 		ev := Event{Kind: "pull", Name: s.Ref, Digest: id.String(), Total: st.Size()}
 		in := &bounded{r: rc, in: &counted{n: st.Size()}, limits: limits}
 		n, err := io.Copy(w, ProgressReader(ctx, in, 0, func(n int64) { ev.Done = min(n, ev.Total); s.Tell(ev) }))
-		ev.Done, ev.Total = n, n // only now it is known
+		ev.Done, ev.Total = n, n // it is known only now
 		s.Tell(ev)
 		return errors.Join(err, rc.Close())
 	}, nil}, nil

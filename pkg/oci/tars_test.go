@@ -18,7 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/ocitest"
 )
 
-// merged is the tree that the layers of an image make.
+// merged is the tree that results from the layers of an image.
 func merged(t testing.TB, tars *Tars) (*tree.Tree, error) {
 	t.Helper()
 	var layers []tree.Layer
@@ -126,7 +126,7 @@ func TestOpenTarsLimits(t *testing.T) {
 	if _, err := io.ReadAll(r); err == nil || !strings.Contains(err.Error(), "times its size") {
 		t.Errorf("ratio: got %v", err)
 	}
-	// Zeros take no room in the cache.
+	// Zeros take no space in the cache.
 	cache := TarCache{Dir: t.TempDir()}
 	tars, err := openTars(t.Context(), "oci:"+l.Dir, cache)
 	if err != nil {
@@ -147,8 +147,8 @@ func packGzip(t *testing.T, stream []byte) []byte {
 	return out.Bytes()
 }
 
-// Several processes may use a cache at a time, also when it is damaged and when
-// an image has a layer twice.
+// Several processes may use a cache at the same time, even if it is damaged or an
+// image has a layer twice.
 func TestOpenTarsConcurrently(t *testing.T) {
 	stream := ocitest.MakeTar(t, ocitest.Reg("f", strings.Repeat("content", 1000)))
 	l := ocitest.NewLayout(t)

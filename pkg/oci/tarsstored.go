@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// Stored implements Images: the image can be pushed and exported as one of a store,
-// until Close. There is but one, whatever it is called.
+// Stored implements Images: until Close, the image can be pushed and exported like
+// an image of a store. It is found under any name.
 func (t *Tars) Stored(string) (Stored, error) {
 	if t.raw == nil {
 		return Stored{}, errors.New("scratch is not an image")

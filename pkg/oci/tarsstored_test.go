@@ -11,8 +11,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/ocitest"
 )
 
-// TestTarsStored: an image that was never in a store is the same image where it is
-// exported to, from a layout and from an archive, however it is compressed there.
+// TestTarsStored: an image that was never in a store is the same image after an
+// export, from a layout or from an archive, however it is compressed there.
 func TestTarsStored(t *testing.T) {
 	l, streams := ocitest.SampleLayout(t)
 	dir := t.TempDir()

@@ -7,19 +7,19 @@ import (
 	"io"
 )
 
-// Transfer says how images are moved.
+// Transfer has the settings for moving images.
 type Transfer struct {
 	Jobs   int         // transfers at a time; 0 means 4
 	Events func(Event) // nil: none; called concurrently
 }
 
-// Event tells how a transfer goes on.
+// Event reports the progress of a transfer.
 type Event struct {
-	Kind   string // "pull", "push", "compress" or "export"; "note" and "wait" have Text alone
-	Name   string // image; of "wait" the registry
-	Text   string // for a person
+	Kind   string // "pull", "push", "compress" or "export"; "note" and "wait" have only Text
+	Name   string // image; for "wait" the registry
+	Text   string // message for the user
 	Digest string // of the layer
-	Done   int64  // bytes so far; -1 when there was nothing to do
+	Done   int64  // bytes so far; -1 if there was nothing to do
 	Total  int64  // bytes
 }
 
@@ -30,7 +30,7 @@ func (t Transfer) Tell(e Event) {
 	}
 }
 
-// Parallel is how many transfers there may be at a time.
+// Parallel is the maximum number of simultaneous transfers.
 func (t Transfer) Parallel() int {
 	if t.Jobs > 0 {
 		return t.Jobs
@@ -38,8 +38,8 @@ func (t Transfer) Parallel() int {
 	return 4
 }
 
-// ProgressReader passes a stream on of which n bytes have been read before. It
-// tells report about each MiB, and ends with ctx.
+// ProgressReader passes on a stream of which n bytes have already been read. It
+// calls report for each MiB, and ends with ctx.
 func ProgressReader(ctx context.Context, r io.Reader, n int64, report func(int64)) io.Reader {
 	last := n
 	return readerFunc(func(b []byte) (int, error) {
@@ -56,7 +56,7 @@ func ProgressReader(ctx context.Context, r io.Reader, n int64, report func(int64
 	})
 }
 
-// readerFunc is a Read without anything else.
+// readerFunc is a Read method and nothing else.
 type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

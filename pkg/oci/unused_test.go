@@ -15,7 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/evict"
 )
 
-// removed are the paths of units, all of which it removes.
+// removed removes all units and returns their paths.
 func removed(t *testing.T, units []evict.Unit) []string {
 	t.Helper()
 	var paths []string

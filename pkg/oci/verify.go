@@ -16,8 +16,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// verifier passes a stream on, and gives an error instead of its end when its
-// digest or size are not as expected. It never gives more than size bytes.
+// verifier passes a stream on, and returns an error instead of EOF if its digest or
+// size are not as expected. It never returns more than size bytes.
 type verifier struct {
 	r    io.Reader
 	c    io.Closer
@@ -27,7 +27,7 @@ type verifier struct {
 	n    int64
 }
 
-// ErrDigest says that a blob is not what its descriptor says.
+// ErrDigest says that a blob does not match its descriptor.
 var ErrDigest = errors.New("it is not what its digest says")
 
 func newVerifier(rc io.ReadCloser, want v1.Hash, size int64) *verifier {
@@ -54,8 +54,8 @@ func (v *verifier) Read(p []byte) (int, error) {
 
 func (v *verifier) Close() error { return v.c.Close() }
 
-// Inflate finds out how a stream is compressed and undoes it. What comes out
-// is bounded in bytes and in ratio to what went in.
+// Inflate detects the compression of a stream and decompresses it. The output is
+// limited in bytes and in its ratio to the input.
 func Inflate(r io.Reader, limits Limits) (io.ReadCloser, error) {
 	in := &counted{r: r}
 	buf := bufio.NewReaderSize(in, 128<<10)

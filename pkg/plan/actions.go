@@ -11,17 +11,17 @@ import (
 // Action is what a step does: one of the types of this file, as a pointer.
 type Action interface{ action() }
 
-// Bootstrap makes a root file system of packages.
+// Bootstrap makes a root file system from packages.
 type Bootstrap struct {
 	Wanted   debian.Bootstrap   `json:"wanted"`
 	Packages *debian.Resolution `json:"packages"`
-	Keyring  string             `json:"keyring_digest,omitempty"` // of the file that Wanted names, "" for none; it was read when the packages were resolved
+	Keyring  string             `json:"keyring_digest,omitempty"` // of the file that Wanted names, or ""; it was read when the packages were resolved
 }
 
 // From starts with an image.
 type From struct {
-	Image  string `json:"image"`            // as the declaration means it
-	Pinned string `json:"pinned,omitempty"` // the same by its digest
+	Image  string `json:"image"`            // as the declaration writes it
+	Pinned string `json:"pinned,omitempty"` // the same image by digest
 	Arch   string `json:"image_arch,omitempty"`
 }
 
@@ -30,21 +30,21 @@ type Run struct {
 	Args []string `json:"args"`
 }
 
-// Copy adds files, of this machine or of another stage.
+// Copy adds files from this machine or from another stage.
 type Copy struct {
 	Sources  []Source `json:"sources"`
-	Stage    string   `json:"from_stage,omitempty"` // that the sources are in; "" for this machine
+	Stage    string   `json:"from_stage,omitempty"` // stage that the sources are in; "" for this machine
 	Dest     string   `json:"destination"`
-	Owner    string   `json:"owner,omitempty"`    // USER[:GROUP], "" for the superuser, or as in the stage
-	Mode     string   `json:"mode,omitempty"`     // octal, "" as it is
+	Owner    string   `json:"owner,omitempty"`    // USER[:GROUP]; "" for the superuser, or as in the stage
+	Mode     string   `json:"mode,omitempty"`     // octal; "" leaves it as it is
 	Optional bool     `json:"optional,omitempty"` // a source that does not exist is left out
 }
 
 // Source is a file or directory that is added.
 type Source struct {
 	Name   string `json:"name"`             // as declared
-	Path   string `json:"path,omitempty"`   // on this machine; "" in a stage, or where it does not exist and need not
-	Digest string `json:"digest,omitempty"` // of what is there, see files.Digest
+	Path   string `json:"path,omitempty"`   // path on this machine; "" in a stage, or if the source is optional and does not exist
+	Digest string `json:"digest,omitempty"` // of the file or directory, see files.Digest
 }
 
 // Env sets variables.
@@ -59,15 +59,15 @@ type Variable struct {
 	Expand bool   `json:"expand,omitempty"` // variables in Value are filled in
 }
 
-// Fill is the variable's value.
+// Fill returns the variable's value, with variables in it filled in.
 func (v Variable) Fill(lookup decl.Lookup) string { return decl.EnvVar(v).Fill(lookup) }
 
-// Workdir sets the directory of what follows, and makes it.
+// Workdir sets the working directory of the following actions, and makes it.
 type Workdir struct {
 	Dir string `json:"directory"`
 }
 
-// User sets the user of what follows.
+// User sets the user of the following actions.
 type User struct {
 	Name string `json:"user"`
 }
@@ -75,7 +75,7 @@ type User struct {
 // Reposync checks out git trees.
 type Reposync struct {
 	Trees []GitTree    `json:"trees"`
-	From  []git.Pinned `json:"from"` // where each of them is fetched from: an address may have a password
+	From  []git.Pinned `json:"from"` // where each tree is fetched from: an address may have a password
 }
 
 // BBLayers writes bitbake's bblayers.conf.
@@ -91,9 +91,9 @@ type LocalConf struct {
 // Bitbake runs bitbake.
 type Bitbake struct {
 	Conf    *Conf    `json:"conf"`
-	Command string   `json:"command,omitempty"` // task, "" for the usual one
+	Command string   `json:"command,omitempty"` // task, or "" for the default one
 	Targets []string `json:"targets"`
-	User    string   `json:"user,omitempty"` // "" is the stage's
+	User    string   `json:"user,omitempty"` // "" for the stage's user
 }
 
 func (*Bootstrap) action() {}
@@ -108,10 +108,10 @@ func (*BBLayers) action()  {}
 func (*LocalConf) action() {}
 func (*Bitbake) action()   {}
 
-// BootstrapKind is the Kind of the step that a bootstrap element stands for.
+// BootstrapKind is the Kind of the step of a bootstrap element.
 const BootstrapKind = "BOOTSTRAP"
 
-// newAction is an empty action of a kind, nil if it is not known.
+// newAction is an empty action of a kind, or nil if the kind is not known.
 func newAction(kind string) Action {
 	switch decl.ActionKind(kind) {
 	case BootstrapKind:

@@ -12,21 +12,22 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/grub"
 )
 
-// GRUBBoot and GRUBCore are where the stage that DiskStages adds has GRUB's files.
+// GRUBBoot and GRUBCore are the places of GRUB's files in the stage that DiskStages
+// adds.
 const (
 	GRUBBoot = "/usr/lib/carosbuild/boot.img"
 	GRUBCore = "/usr/lib/carosbuild/core.img"
 )
 
-// grubStage is the stage that has grub-mkimage: by default the disk's.
+// grubStage is the stage that has grub-mkimage: by default the disk's own.
 func grubStage(d *decl.Disk) string { return cmp.Or(d.BIOS.Stage, d.Stage) }
 
 // BIOSStageID names the stage that makes the core image of a disk.
 func BIOSStageID(d *decl.Disk) string { return d.ID + ".bios" }
 
-// biosStage is a stage on top of the one that has grub-mkimage: it makes the
-// core image that finds the boot file system by its label. Being a stage it is
-// cached like any other.
+// biosStage is a stage based on the one that has grub-mkimage: it makes the core
+// image that finds the boot file system by its label. As a stage, it is cached like
+// any other.
 func biosStage(d *decl.Disk, parent *decl.Stage) (*decl.Stage, error) {
 	label := ""
 	for _, p := range d.Partitions {
@@ -49,8 +50,8 @@ func biosStage(d *decl.Disk, parent *decl.Stage) (*decl.Stage, error) {
 	}, nil
 }
 
-// needsGRUB are the lines of a script that say which of GRUB's packages the
-// stage lacks.
+// needsGRUB are the lines of a script that say which of GRUB's packages the stage
+// lacks.
 func needsGRUB(d *decl.Disk) string {
 	var b strings.Builder
 	for _, need := range []struct{ test, what, name string }{
@@ -64,7 +65,7 @@ func needsGRUB(d *decl.Disk) string {
 }
 
 // DiskStages are the stages that a disk is made from, and the declaration that has
-// them: d, or a copy with one more stage, which makes GRUB's core image.
+// them: d, or a copy with an additional stage that makes GRUB's core image.
 func DiskStages(d *decl.Declaration, disk *decl.Disk) (ids []string, with *decl.Declaration, err error) {
 	ids = slices.DeleteFunc(DiskNeeds(disk), func(id string) bool { return id == "" })
 	if disk.BIOS == nil {
@@ -86,9 +87,9 @@ func DiskStages(d *decl.Declaration, disk *decl.Disk) (ids []string, with *decl.
 	return ids, &out, nil
 }
 
-// DiskNeeds names the stages that a disk is made from when they are built
-// already: the disk's own comes first, and may be "". The last is the one with
-// GRUB's core image, DISKID.bios, when the disk needs one.
+// DiskNeeds names the stages that a disk is made from if they are already built:
+// the disk's own comes first, and may be "". If the disk needs GRUB's core image,
+// the last is the stage that has it, DISKID.bios.
 func DiskNeeds(disk *decl.Disk) []string {
 	ids := []string{disk.Stage}
 	add := func(id string) {

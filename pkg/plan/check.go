@@ -10,11 +10,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/key"
 )
 
-// Version is the form that plans of this program have.
+// Version is the version of the format of plans that this program writes and reads.
 const Version = 2
 
-// Check refuses a plan of another form, which another program has made, and one with
-// a job that is refused.
+// Check refuses a plan of another version, which another program has made, and one
+// with a job that is not valid.
 func (p *Plan) Check() error {
 	if p == nil || p.Version != Version {
 		return fmt.Errorf("the plan is not of version %d, which is what this program reads", Version)
@@ -27,8 +27,8 @@ func (p *Plan) Check() error {
 	return nil
 }
 
-// Check refuses a job that cannot be one of NewPlan's, as one that comes from
-// elsewhere may be: keys and names become names of files.
+// Check refuses a job that NewPlan could not have made, since a job may come from
+// elsewhere: keys and names become names of files.
 func (j *Job) Check() error {
 	if j == nil {
 		return errors.New("the plan has no job")
@@ -44,7 +44,8 @@ func (j *Job) Check() error {
 	return nil
 }
 
-// check refuses a step that an executor could not do. One without a key is not done.
+// check refuses a step that an executor could not run. A step without a key is never
+// run.
 func (s *Step) check() error {
 	if s.Key == "" {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
-// A plan of this program passes; one from elsewhere whose keys or names lead out of
-// a directory, or which lacks something, does not.
+// A plan of this program is accepted. A plan from elsewhere is not if its keys or
+// names lead out of a directory, or if something is missing.
 func TestCheck(t *testing.T) {
 	in := madeUp(t, decltest.Parse(t, allKinds), nil)
 	for k := range in.Files {

@@ -7,7 +7,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 )
 
-// Conf is what bitbake's configuration files are made of.
+// Conf is the data from which bitbake's configuration files are made.
 type Conf struct {
 	Layers    bitbake.Layers `json:"layers"`
 	LocalConf []string       `json:"local_conf,omitzero"` // fragments
@@ -34,7 +34,8 @@ func newConf(d *decl.Declaration) *Conf {
 	return c
 }
 
-// bbLayers and localConf are the files as far as the declaration decides them.
+// bbLayers and localConf are the parts of the files that the declaration
+// determines.
 func (c *Conf) bbLayers() string { return bitbake.BBLayers(c.Layers, bitbake.Era{}) }
 
 func (c *Conf) localConf() string { return bitbake.LocalConf(bitbake.Era{}, c.LocalConf) }

@@ -17,7 +17,7 @@ import (
 
 const shared = "../../../shared/declarations/"
 
-// published is a declaration of those that were published.
+// published is one of the published declarations.
 func published(t *testing.T, names ...string) *decl.Declaration {
 	t.Helper()
 	var files []decl.Source
@@ -35,8 +35,8 @@ func published(t *testing.T, names ...string) *decl.Declaration {
 	return d
 }
 
-// TestConf compares bitbake's files with golden ones, written by hand from
-// what redomat's did.
+// TestConf compares bitbake's files with golden ones, written by hand after those
+// of redomat.
 func TestConf(t *testing.T) {
 	for _, name := range []string{"caros-15.03-vmware", "caros-15.12-lamobo-r1", "caros-16.04-vmware"} {
 		t.Run(name, func(t *testing.T) {
@@ -54,8 +54,8 @@ func TestConf(t *testing.T) {
 	}
 }
 
-// TestPublishedChains plans all published declarations, and compares their
-// steps with what redomat would have done.
+// TestPublishedChains plans all published declarations, and compares their steps
+// with those of redomat.
 func TestPublishedChains(t *testing.T) {
 	const a = `001-ubuntu: FROM, RUN, RUN, REPOSYNC
 002-build-core-image < 001-ubuntu: REPOSYNC, RUN, RUN, BITBAKE
@@ -101,7 +101,7 @@ stage3 < stage2: RUN, RUN, RUN, RUN`
 	}
 }
 
-// publishedInputs are made-up answers to what these declarations ask for.
+// publishedInputs are made-up results of the look-ups for these declarations.
 func publishedInputs(t *testing.T, d *decl.Declaration) Facts {
 	t.Helper()
 	in := Facts{Arch: "amd64", Images: map[string]string{}, Files: map[string]string{}}
@@ -131,7 +131,7 @@ func publishedInputs(t *testing.T, d *decl.Declaration) Facts {
 	return in
 }
 
-// chains is a plan in few words.
+// chains is a plan in short form.
 func chains(p *Plan) string {
 	var lines []string
 	for _, s := range p.Stages {
@@ -148,7 +148,7 @@ func chains(p *Plan) string {
 	return strings.Join(lines, "\n")
 }
 
-// TestTrees puts git trees where redomat did.
+// TestTrees has git trees in the same places as redomat.
 func TestTrees(t *testing.T) {
 	d := published(t, "caros/caros-15.11-vmware.xml")
 	var got []string
@@ -166,8 +166,8 @@ func TestTrees(t *testing.T) {
 	}
 }
 
-// TestBitbakeKeys: what a bitbake step depends on changes its key, and nothing
-// else does.
+// TestBitbakeKeys: the key of a bitbake step changes with what the step depends on,
+// and with nothing else.
 func TestBitbakeKeys(t *testing.T) {
 	const base = `<layer_declaration><remote name="r" baseurl="git://h/"/><baselayer remote="r" repo="poky" revision="1234567890123456789012345678901234567890"/>%s</layer_declaration>
 		<local_conf>%s</local_conf><buildstage id="s"><action>FROM debian:12</action>%s</buildstage>`
@@ -196,8 +196,8 @@ func TestBitbakeKeys(t *testing.T) {
 	}
 }
 
-// TestReposyncKeys: where a tree is, and at which commit, changes the key of the
-// step; what it was found by and where it was fetched from does not.
+// TestReposyncKeys: the path of a tree, and its commit, change the key of the step;
+// the name of the revision and the address it was fetched from do not.
 func TestReposyncKeys(t *testing.T) {
 	key := func(trees ...GitTree) string {
 		in := inputs()

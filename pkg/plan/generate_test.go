@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
-// kinds are the actions that a step may have, by each Kind.
+// kinds are the actions that a step may have, by Kind.
 func kinds() []string {
 	return []string{
 		BootstrapKind, string(decl.FromKind), string(decl.RunKind), string(decl.AddKind), string(decl.CopyKind), string(decl.EnvKind), string(decl.WorkdirKind),
@@ -20,8 +20,8 @@ func kinds() []string {
 	}
 }
 
-// randomPlan is a plan of any shape: a slice or a pointer in it may be nil, and a
-// slice empty.
+// randomPlan is a plan of random shape: slices and pointers in it may be nil, and
+// slices may be empty.
 func randomPlan(r *rand.Rand) *Plan {
 	p := &Plan{}
 	fill(r, reflect.ValueOf(p).Elem())
@@ -36,7 +36,7 @@ func randomPlan(r *rand.Rand) *Plan {
 	return p
 }
 
-// fill gives a value random content, but for what its tags keep out of JSON.
+// fill gives a value random content, except for fields that are not in JSON.
 func fill(r *rand.Rand, v reflect.Value) {
 	if v.Type() == reflect.TypeFor[time.Time]() {
 		v.Set(reflect.ValueOf(time.Unix(r.Int64N(1<<33), r.Int64N(1e9)).UTC()))
@@ -73,8 +73,8 @@ func fill(r *rand.Rand, v reflect.Value) {
 	}
 }
 
-// settled is a plan as debian.Resolution gives it back: a list that is empty, of
-// those that it leaves out then, is nil.
+// settled is a plan in the form in which debian.Resolution is decoded: an empty
+// list that JSON leaves out is nil.
 func settled(p *Plan) *Plan {
 	for _, j := range p.Stages {
 		for _, s := range j.Steps {

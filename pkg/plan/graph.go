@@ -10,8 +10,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
-// Needs are the stages that must be there before stage s: its parent first,
-// then those it copies from.
+// Needs are the stages that stage s needs: its parent first, then those it copies
+// from.
 func Needs(s *decl.Stage) []string {
 	var ids []string
 	if s.Prestage != "" {
@@ -25,8 +25,8 @@ func Needs(s *decl.Stage) []string {
 	return ids
 }
 
-// Order returns the stages that the targets need, themselves included, each
-// after what it needs and otherwise in declared order.
+// Order returns the stages that the targets need, including the targets, each after
+// those it needs and otherwise in declared order.
 func Order(stages []*decl.Stage, targets []string) ([]*decl.Stage, error) {
 	byID := map[string]*decl.Stage{}
 	for _, s := range stages {
@@ -66,7 +66,7 @@ func Order(stages []*decl.Stage, targets []string) ([]*decl.Stage, error) {
 			}
 		}
 	}
-	for _, id := range targets { // an unknown one is an error
+	for _, id := range targets { // an unknown stage is an error
 		if err := visit(id); err != nil {
 			return nil, err
 		}
@@ -74,7 +74,7 @@ func Order(stages []*decl.Stage, targets []string) ([]*decl.Stage, error) {
 	return out, nil
 }
 
-// DefaultTargets are the stages that are built when none is named: those that no
+// DefaultTargets are the stages that are built if none is named: those that no
 // other stage needs, in declared order.
 func DefaultTargets(d *decl.Declaration) []string {
 	needed := map[string]bool{}

@@ -9,8 +9,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
-// ImageRef is what a FROM names, with a relative path of a layout or archive
-// looked up beside the declaration.
+// ImageRef is the image that a FROM names. A relative path of a layout or archive
+// is resolved against the declaration's directories.
 func ImageRef(s *decl.Stage, ref string) string {
 	for _, kind := range []string{"oci:", "docker-archive:"} {
 		path, ok := strings.CutPrefix(ref, kind)
@@ -21,8 +21,8 @@ func ImageRef(s *decl.Stage, ref string) string {
 	return ref
 }
 
-// DigestOf is the digest of a pinned reference, which counts for a key: where
-// the image was taken from does not.
+// DigestOf is the digest of a pinned reference. It becomes part of a key; the place
+// from which the image was taken does not.
 func DigestOf(pinned string) string {
 	return pinned[strings.LastIndexByte(pinned, '@')+1:]
 }

@@ -14,12 +14,12 @@ type Ingredient struct {
 	Name  string `json:"name"`  // such as "file caros.conf" or "network"
 	Value string `json:"value"` // text, or a digest
 
-	Files []files.AddedFile `json:"files,omitzero"` // that the digest is of
+	Files []files.AddedFile `json:"files,omitzero"` // files that the digest covers
 }
 
-// ingredients collects what a step's key covers, as fields of the key and, but for
-// the first, which is the key of what the step is based on, by name. A field
-// may have no name.
+// ingredients collects what a step's key covers: as fields of the key, and by name.
+// The first field, the key that the step is based on, has no name; others may have
+// none either.
 type ingredients struct {
 	fields []string
 	named  []Ingredient
@@ -38,8 +38,7 @@ func (g *ingredients) list(names, values []string) {
 	}
 }
 
-// name notes an ingredient that has or becomes part of a field. What is not there
-// is not noted.
+// name notes a named ingredient of a field. Absent ingredients are not noted.
 func (g *ingredients) name(name, value string) {
 	if name == "" || value == "" || slices.ContainsFunc(g.named, func(i Ingredient) bool { return i.Name == name }) {
 		return

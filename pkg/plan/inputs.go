@@ -8,28 +8,28 @@ import (
 	"strings"
 )
 
-// Input is something that a job reads of the machine on which it was planned.
+// Input is something that a job reads from the machine on which it was planned.
 type Input struct {
-	Path   string // of a file or directory; for an image in the store its reference
-	Digest string // of what is there, names and modes included, see files.Digest; "" where it is not known
-	What   string // for a person, such as "a source of ADD in stage s"
+	Path   string // path of a file or directory; for an image in the store, its reference
+	Digest string // of the contents, names and modes included, see files.Digest; "" if it is not known
+	What   string // description, such as "a source of ADD in stage s"
 }
 
-// Inputs are the files and directories that a bundle has for a job. A bundle is a
-// directory in which each of them is called by its digest: files.Digest of
-// BUNDLE/DIGEST is DIGEST.
+// Inputs are the files and directories of a job's bundle. A bundle is a directory
+// in which each of them is stored under its digest: files.Digest of BUNDLE/DIGEST
+// is DIGEST.
 func (j *Job) Inputs() []Input {
 	return slices.DeleteFunc(j.reads(), func(in Input) bool { return in.Digest == "" })
 }
 
-// Local are the inputs that only the machine has on which a job was planned, and no
-// bundle: images that are not in a registry, mirrors and git repositories that are
-// directories. Another machine can build the job when there are none.
+// Local are the inputs that exist only on the machine on which a job was planned,
+// and in no bundle: images that are not in a registry, mirrors and git repositories
+// that are directories. Another machine can build the job if there are none.
 func (j *Job) Local() []Input {
 	return slices.DeleteFunc(j.reads(), func(in Input) bool { return in.Digest != "" })
 }
 
-// Bundled is the job as a machine builds it that has its bundle in dir.
+// Bundled is the job for a machine that has its bundle in dir.
 func (j *Job) Bundled(dir string) *Job {
 	out := *j
 	out.Steps = slices.Clone(j.Steps)
@@ -99,7 +99,7 @@ func bootstrapInputs(a *Bootstrap, stage string) []Input {
 	return append(in, localURL(a.Wanted.SecurityMirror, "the mirror of stage "+stage)...)
 }
 
-// localURL is an address that is a directory of this machine.
+// localURL reports whether an address is a directory of this machine.
 func localURL(url, what string) []Input {
 	path := strings.TrimPrefix(url, "file://")
 	if !strings.HasPrefix(path, "/") {

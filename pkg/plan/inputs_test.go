@@ -11,8 +11,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
-// What a job reads of its machine is known: a bundle has what there is a digest of,
-// and another machine does not have the rest.
+// The inputs that a job reads from its machine are known: those with a digest are
+// in a bundle, and another machine does not have the rest.
 func TestInputs(t *testing.T) {
 	apt := &Apt{Host: &debian.Host{Mirror: "file:///srv/host", SecurityMirror: "http://h/"}}
 	j := &Job{ID: "s", Apt: apt, Steps: []Step{

@@ -20,7 +20,7 @@ func SourceKey(stage, source string) string { return key.List([]string{stage, so
 // builder makes the jobs of a plan, in order.
 type builder struct {
 	facts Facts
-	conf  *Conf             // nil without git layers
+	conf  *Conf             // nil if there are no git layers
 	keys  map[string]string // of stages
 }
 
@@ -73,7 +73,7 @@ func (b *builder) bootstrap(j *Job, s *decl.Stage) (string, error) {
 	}
 	e := s.Bootstrap
 	arch := b.facts.Arch
-	if e.Arch != "" { // whichever host it is built on
+	if e.Arch != "" { // the same on every host
 		arch = e.Arch
 	}
 	g := ingredients{fields: []string{"", BootstrapKind}}
@@ -113,7 +113,7 @@ func (b *builder) step(j *Job, s *decl.Stage, a decl.Action, parent string) (str
 	case *decl.Env:
 		step.Layer = false
 		step.Action, err = env(&g, do)
-	case *decl.Workdir: // has a layer: it makes the directory
+	case *decl.Workdir: // has a layer, since it makes the directory
 		step.Action, err = &Workdir{Dir: do.Dir}, setting(&g, do.Text, do.Dir, nil)
 	case *decl.User:
 		step.Layer = false
@@ -195,8 +195,8 @@ func env(g *ingredients, a *decl.Env) (Action, error) {
 	return do, setting(g, a.Text, "", a.Vars)
 }
 
-// setting is what the key has of an action that changes what follows: fields for
-// all such actions, of which each sets its own.
+// setting is the key field of an action that changes the following steps: these
+// actions share one list of fields, of which each sets its own.
 func setting(g *ingredients, text, name string, vars []decl.EnvVar) error {
 	env, err := json.Marshal(vars)
 	if err != nil {
@@ -215,7 +215,7 @@ func (b *builder) reposync(g *ingredients) (Action, error) {
 	do := &Reposync{}
 	for _, t := range b.facts.Trees {
 		do.From = append(do.From, t.From)
-		t.From = git.Pinned{} // it would not come back out of JSON
+		t.From = git.Pinned{} // it would be lost in JSON
 		do.Trees = append(do.Trees, t)
 		g.fields = append(g.fields, t.Path, t.URL, t.Commit)
 		g.name("git tree "+t.Path, t.URL+" "+t.Commit)
@@ -247,8 +247,8 @@ func (b *builder) bitbake(g *ingredients, s *decl.Stage, a decl.Action) (Action,
 	return nil, fmt.Errorf("action %s is not known", a.Kind())
 }
 
-// sourceNames are the last components of the sources: they decide on names
-// below a destination directory.
+// sourceNames are the last components of the sources: they determine names below a
+// destination directory.
 func sourceNames(a *decl.Copy) string {
 	names := make([]string, len(a.Sources))
 	for i, s := range a.Sources {
@@ -257,8 +257,8 @@ func sourceNames(a *decl.Copy) string {
 	return key.List(names)
 }
 
-// caches is the key field of the stage's cache directories: their places, not
-// their contents, since a cache must not change a result.
+// caches is the key field of the stage's cache directories: their paths, not their
+// contents, since a cache must not change a result.
 func caches(s *decl.Stage) string {
 	var items []string
 	for _, c := range s.Caches {

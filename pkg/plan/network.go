@@ -4,14 +4,14 @@ package plan
 
 import "github.com/carosio/carosbuild/pkg/decl"
 
-// The networks that Facts and declarations name. The usual one is written as "", too.
+// The networks that Facts and declarations name. The default is also written as "".
 const (
 	usualNetwork = "auto"
 	noNetwork    = "none"
 )
 
-// network is that of a stage's commands, "" for the usual one. A stage has the last word,
-// except that it cannot have a network where the caller wants none.
+// network is the network of a stage's commands, "" for the default. The stage decides,
+// except that it cannot have a network if the caller wants none.
 func (b *builder) network(s *decl.Stage) string {
 	n := b.facts.Network
 	if n != noNetwork && s.Network != "" {
@@ -23,8 +23,8 @@ func (b *builder) network(s *decl.Stage) string {
 	return n
 }
 
-// keyedNetwork is what a step's key has of a network: what a command finds with one is the
-// same whichever way leads there.
+// keyedNetwork is the network's field of a step's key. All networks but "none" have the
+// same value, since a command finds the same through each of them.
 func keyedNetwork(n string) string {
 	if n == noNetwork {
 		return n

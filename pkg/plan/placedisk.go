@@ -13,10 +13,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
-// PlaceDisk is a disk with the stage that it is made from, where it names none or
-// decl.LeafStage, and with what the declaration says about the files that bitbake
-// deploys in that stage. why is the reason for the stage, "" if the disk names it.
-// d and k stay as they are. An error is a finding.ListError.
+// PlaceDisk is a copy of disk k with the stage that it is made from filled in, if k
+// names none or decl.LeafStage, and with what the declaration says about the files
+// that bitbake deploys in that stage. why is the reason for choosing the stage, or
+// "" if the disk names it. d and k are not changed. An error is a
+// finding.ListError.
 func PlaceDisk(d *decl.Declaration, k *decl.Disk) (placed *decl.Disk, why string, err error) {
 	out := *k
 	if k.Stage == "" || k.Stage == decl.LeafStage && d.Stage(decl.LeafStage) == nil {
@@ -35,14 +36,14 @@ func PlaceDisk(d *decl.Declaration, k *decl.Disk) (placed *decl.Disk, why string
 	return &out, why, nil
 }
 
-// stageFor is the stage that a disk without one is made from.
+// stageFor chooses the stage for a disk that names none.
 func stageFor(d *decl.Declaration, k *decl.Disk) (stage, why string, err error) {
 	leaves := d.Leaves()
 	if len(leaves) == 1 {
 		return leaves[0].ID, "the only stage that no other stage needs", nil
 	}
-	// A stage that runs bitbake itself comes before one that is based on such a
-	// stage, which may be there for anything.
+	// A stage that runs bitbake itself takes precedence over one based on such a
+	// stage, which may be there for any purpose.
 	var ids, own, below []string
 	for _, s := range leaves {
 		ids = append(ids, s.ID)
@@ -80,7 +81,7 @@ func stageFor(d *decl.Declaration, k *decl.Disk) (stage, why string, err error) 
 	return "", "", &finding.ListError{Findings: finding.Findings{f}}
 }
 
-// takesDeployed reports whether a disk takes something by deploy:KIND.
+// takesDeployed reports whether a disk takes files by deploy:KIND.
 func takesDeployed(k *decl.Disk) bool {
 	values := []string{}
 	for _, p := range k.Partitions {
@@ -100,8 +101,8 @@ func takesDeployed(k *decl.Disk) bool {
 	return slices.ContainsFunc(values, func(v string) bool { _, ok := decl.DeployKind(v); return ok })
 }
 
-// ancestry is a stage and those below it, itself first. The stages of a declaration
-// without findings have no cycles.
+// ancestry is a stage and those it is based on, itself first. The stages of a
+// declaration without findings have no cycles.
 func ancestry(d *decl.Declaration, stage string) []*decl.Stage {
 	var out []*decl.Stage
 	for s := d.Stage(stage); s != nil && len(out) < len(d.Stages); s = d.Stage(s.Prestage) {
@@ -117,7 +118,8 @@ func bakes(s *decl.Stage) bool {
 
 func runsBitbake(d *decl.Declaration, stage string) bool { return len(bitbakeActions(d, stage)) > 0 }
 
-// bitbakeActions are those of a stage and those below it, the last first.
+// bitbakeActions are the actions of a stage and of those it is based on that run
+// bitbake, the last first.
 func bitbakeActions(d *decl.Declaration, stage string) []*decl.Bitbake {
 	var out []*decl.Bitbake
 	for _, s := range ancestry(d, stage) {
@@ -130,7 +132,7 @@ func bitbakeActions(d *decl.Declaration, stage string) []*decl.Bitbake {
 	return out
 }
 
-// bitbakeTargets are the targets that bitbake has been run for, the last first.
+// bitbakeTargets are the targets for which bitbake was run, the last first.
 func bitbakeTargets(d *decl.Declaration, stage string) []string {
 	var out []string
 	for _, a := range bitbakeActions(d, stage) {
@@ -147,7 +149,7 @@ func RunsBitbake(d *decl.Declaration) bool {
 	return slices.ContainsFunc(d.Stages, bakes)
 }
 
-// Machine is MACHINE of the declaration's local_conf, "" if it does not say.
+// Machine is MACHINE in the declaration's local_conf, or "" if it is not set there.
 func Machine(d *decl.Declaration) string {
 	var conf strings.Builder
 	for _, c := range d.LocalConf {

@@ -33,8 +33,8 @@ MACHINE = "vmware"
 	<buildstage id="a"><action>FROM x</action><bitbake_target>first core-image-caros</bitbake_target></buildstage>
 	<buildstage id="b"><prestage>a</prestage><bitbake_target>mc:x:packagegroup-caros:do_build</bitbake_target></buildstage>%s`
 
-// A disk without a stage is made from the only one that can be meant. The
-// declaration stays as it is.
+// A disk without a stage is made from the only stage that can be meant. The
+// declaration is not changed.
 func TestPlaceDisk(t *testing.T) {
 	const part = `<partition fs="ext4" size="1M" path="deploy:rootfs"/></disk>`
 	for _, tt := range []struct{ name, more, want string }{
@@ -89,7 +89,7 @@ func encoded(t *testing.T, d *decl.Declaration) string {
 	return string(data)
 }
 
-// What a disk may take of bitbake's is noted in it.
+// What a disk may take from bitbake is noted in it.
 func TestPlaceDiskThatTakesWhatIsDeployed(t *testing.T) {
 	d := decltest.Parse(t, layers+`<local_conf>MACHINE ?= "weak"
 MACHINE ??= "weaker"</local_conf><local_conf>  MACHINE = 'qemux86'</local_conf>`+bakesC+onC)
@@ -134,8 +134,8 @@ func TestMachine(t *testing.T) {
 	}
 }
 
-// A stage that GRUB's core image is to be made in has to exist, and the boot file
-// system needs a label.
+// The stage for GRUB's core image has to exist, and the boot file system needs a
+// label.
 func TestDiskStagesRefuses(t *testing.T) {
 	d := decltest.Parse(t, stageA)
 	loader := []*decl.Partition{{Items: decl.Items{&decl.LoaderItem{}}}}

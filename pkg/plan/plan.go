@@ -13,72 +13,73 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
-// Plan is what a build would do, as data: encoding/json gives it and takes it
-// back without loss, but for text that is not UTF-8.
+// Plan is what a build would do, as data: encoding/json encodes and decodes it
+// without loss, except for text that is not UTF-8.
 type Plan struct {
-	Version int      `json:"version"` // of the form, see Check
+	Version int      `json:"version"` // of the format, see Check
 	Targets []string `json:"targets"`
 	Stages  []Job    `json:"stages"` // each after those it needs
 }
 
-// Job is one stage of a Plan: all that it takes to build the stage, beside the
+// Job is one stage of a Plan: everything needed to build the stage, except for the
 // results of the stages that it needs.
 type Job struct {
 	ID      string   `json:"id"`
 	Parent  string   `json:"parent,omitempty"` // stage that it is based on; "" if its first step gives it a root
 	Needs   []string `json:"needs,omitzero"`   // the parent first
 	Steps   []Step   `json:"steps"`
-	Key     string   `json:"key"`               // of the last step
+	Key     string   `json:"key"`               // key of the last step
 	Arch    string   `json:"arch,omitempty"`    // Debian name of the host's architecture
 	Epoch   *int64   `json:"epoch,omitempty"`   // SOURCE_DATE_EPOCH, seconds since 1970
-	Network string   `json:"network,omitempty"` // of commands: host or none, "" for the usual one
+	Network string   `json:"network,omitempty"` // of commands: host or none, "" for the default
 	Caches  []Cache  `json:"caches,omitzero"`
-	Apt     *Apt     `json:"apt,omitempty"` // what apt is told in commands; nil in stages that are not based on a bootstrap
+	Apt     *Apt     `json:"apt,omitempty"` // apt's settings for commands; nil in stages that are not based on a bootstrap
 
-	// GitLayers says that the declaration has some: bitbake is told the build id.
+	// GitLayers says that the declaration has git layers: bitbake is told the build
+	// id.
 	GitLayers bool `json:"git_layers,omitempty"`
 }
 
 // Cache is a directory that is kept between builds and never enters a layer.
 type Cache struct {
 	Path   string `json:"path"`             // absolute, inside the stage
-	ID     string `json:"id,omitempty"`     // name that stages share it by; "" means the path
-	Shared bool   `json:"shared,omitempty"` // several steps may use it at a time
+	ID     string `json:"id,omitempty"`     // name under which stages share it; "" means the path
+	Shared bool   `json:"shared,omitempty"` // several steps may use it at the same time
 }
 
 // Apt says which mirrors a stage was made from, and how they are reached.
 type Apt struct {
 	Bootstrap debian.Bootstrap `json:"bootstrap"`
 	Without   []string         `json:"without,omitzero"` // suites that the mirror does not have
-	Host      *debian.Host     `json:"host,omitempty"`   // what the machine that planned says of mirrors, without passwords; nil: the machine that builds the stage says it
+	Host      *debian.Host     `json:"host,omitempty"`   // mirror settings of the machine that planned, without passwords; nil: those of the machine that builds the stage
 }
 
-// Facts are what was looked up outside of the declaration. Maps miss entries
-// only for stages that are not planned.
+// Facts are the results of look-ups outside the declaration. Entries are missing
+// from the maps only for stages that are not planned.
 type Facts struct {
-	Arch       string                        // Debian name of the host's architecture: that of stages that name none
+	Arch       string                        // Debian name of the host's architecture, for stages that name none
 	Epoch      *int64                        // SOURCE_DATE_EPOCH, seconds since 1970
-	Network    string                        // of commands: host or none, "" or auto for the usual one; stages may name another one
-	Images     map[string]string             // ImageRef of a FROM -> the same with its digest
-	Bootstraps map[string]string             // stage -> digest of the packages it was resolved to
+	Network    string                        // of commands: host or none, "" or auto for the default; stages may name another one
+	Images     map[string]string             // ImageRef of a FROM -> the same image by digest
+	Bootstraps map[string]string             // stage -> digest of the packages that its bootstrap was resolved to
 	Packages   map[string]*debian.Resolution // by stage: what a bootstrap installs
-	Wanted     map[string]debian.Bootstrap   // by stage: what was asked for
-	Keyrings   map[string]string             // by stage: digest of the keyring that its bootstrap names; may miss some
-	Host       *debian.Host                  // what this machine says of mirrors, as others may see it; may be nil
-	Base       map[string]string             // stage -> the one whose bootstrap it is based on, or ""
+	Wanted     map[string]debian.Bootstrap   // by stage: the bootstrap that was asked for
+	Keyrings   map[string]string             // by stage: digest of the keyring that its bootstrap names; may lack entries
+	Host       *debian.Host                  // mirror settings of this machine, without secrets; may be nil
+	Base       map[string]string             // stage -> stage whose bootstrap it is based on, or ""
 	Without    map[string][]string           // stage with a bootstrap -> suites that its mirror does not have
-	Files      map[string]string             // SourceKey -> digest of an added file, "" if it does not exist and need not
-	Paths      map[string]string             // SourceKey -> where the file is
-	Contents   map[string][]files.AddedFile  // SourceKey -> what that is of, for history.Explain; may miss some
+	Files      map[string]string             // SourceKey -> digest of an added file, "" if it is optional and does not exist
+	Paths      map[string]string             // SourceKey -> path of the file
+	Contents   map[string][]files.AddedFile  // SourceKey -> files that the digest covers, for history.Explain; may lack entries
 	Trees      []GitTree                     // the base layer's first
 	Unresolved Unresolved                    // what the maps lack, and why
-	// Environments are the variables, NAME=VALUE, of those base images whose
+	// Environments are the variables, NAME=VALUE, of the base images whose
 	// variables occur in paths, by ImageRef.
 	Environments map[string][]string
 }
 
-// NewPlan orders the stages that the targets need and gives each step its key.
-// It looks at nothing but its arguments. A mistake of the declaration is a
+// NewPlan orders the stages that the targets need and gives each step its key. It
+// reads nothing but its arguments. A mistake of the declaration is a
 // finding.ListError.
 func NewPlan(d *decl.Declaration, targets []string, facts Facts) (*Plan, error) {
 	stages, err := Order(d.Stages, targets)
@@ -91,7 +92,7 @@ func NewPlan(d *decl.Declaration, targets []string, facts Facts) (*Plan, error) 
 	}
 	for ref := range images {
 		if facts.Unresolved[ImageOf(ref)] != "" {
-			continue // then nothing is known of the steps based on it
+			continue // then nothing is known about the steps based on it
 		}
 		return nil, fmt.Errorf("the variables of image %s were not looked up", ref)
 	}
@@ -107,7 +108,7 @@ func NewPlan(d *decl.Declaration, targets []string, facts Facts) (*Plan, error) 
 	return p, nil
 }
 
-// Job is the one of a stage, nil if it is not part of the plan.
+// Job returns the job of a stage, or nil if the stage is not part of the plan.
 func (p *Plan) Job(stage string) *Job {
 	for i := range p.Stages {
 		if p.Stages[i].ID == stage {
@@ -117,8 +118,8 @@ func (p *Plan) Job(stage string) *Job {
 	return nil
 }
 
-// LeavesWithout are the stages that no other stage of the plan needs, as if the
-// stages for which but is true were not part of it.
+// LeavesWithout are the stages that no other stage of the plan needs, not counting
+// the stages for which but is true.
 func (p *Plan) LeavesWithout(but func(stage string) bool) []string {
 	needed := map[string]bool{}
 	for _, j := range p.Stages {
@@ -135,7 +136,7 @@ func (p *Plan) LeavesWithout(but func(stage string) bool) []string {
 	return out
 }
 
-// MarkCached fills in which steps have a result that is stored.
+// MarkCached marks the steps whose results are stored.
 func (p *Plan) MarkCached(stored func(key string) (bool, error)) error {
 	for i := range p.Stages {
 		for k := range p.Stages[i].Steps {
@@ -162,7 +163,7 @@ func (p *Plan) Complete() bool {
 	return true
 }
 
-// Steps is how many steps all stages have.
+// Steps is the number of steps of all stages.
 func (p *Plan) Steps() int {
 	n := 0
 	for _, j := range p.Stages {
@@ -171,7 +172,7 @@ func (p *Plan) Steps() int {
 	return n
 }
 
-// Redacted is the plan without passwords, for showing.
+// Redacted is the plan without passwords, for display.
 func (p *Plan) Redacted() *Plan {
 	out := *p
 	out.Stages = slices.Clone(p.Stages)

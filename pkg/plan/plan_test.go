@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/decltest"
 )
 
-// inputs are what the declarations of these tests name.
+// inputs are the results of look-ups for the declarations of these tests.
 func inputs() Facts {
 	return Facts{
 		Arch: "amd64", Images: map[string]string{"debian:12": "docker.io/library/debian@sha256:aa"}, Bootstraps: map[string]string{"b": "sha256:bb"},
@@ -31,8 +31,8 @@ func keyOf(t *testing.T, text string, in Facts) string {
 	return p.Stages[len(p.Stages)-1].Key
 }
 
-// A stage that names its architecture is the same wherever it is built; one
-// that does not is the host's.
+// A stage that names its architecture is the same wherever it is built; a stage
+// that does not has the host's.
 func TestKeysOfArchitectures(t *testing.T) {
 	arm := inputs()
 	arm.Arch = "arm64"
@@ -136,7 +136,8 @@ func TestKeysEqual(t *testing.T) {
 	}
 }
 
-// Who has no network may come to another result. Whichever way leads to it does not matter.
+// Without a network, the result may differ. Different ways to the network give the same
+// key.
 func TestNetworks(t *testing.T) {
 	for _, tt := range []struct {
 		caller, stage string
@@ -175,9 +176,9 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
+// TestKeysStay: if keys change, all users' stages are built again. A change on
+// purpose has to change keyVersion.
 // A key depends on the steps before it, not on those after it.
-// TestKeysStay: with other keys all users' stages would be built again. Who changes
-// them on purpose changes keyVersion.
 func TestKeysStay(t *testing.T) {
 	for text, want := range map[string]string{
 		start + `<cache path="/c" id="d"/><action>RUN ["ab", "c"]</action><action>COPY --chmod=600 f g /x/</action><action>ENV A=b C=d</action><action>WORKDIR /w</action></buildstage>`:                     "8f4afb232e048835cd777f58369ab74898f61cb9787335d2b0edcbfc5f85f51a",
@@ -269,7 +270,7 @@ func TestDiskStages(t *testing.T) {
 			<partition name="esp" type="esp" fs="fat32" label="BOOT" size="64M"><copy stage="tools" from="/a" to="/a"/><loader cmdline="x"/></partition>
 			<partition name="root" fs="ext4" size="rest" path="/"/></disk>`)
 	with := d
-	for range 2 { // asking twice adds one stage
+	for range 2 { // two requests add one stage
 		var got []string
 		var err error
 		got, with, err = DiskStages(with, with.Disks[0])

@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
-// Past is a stage as it was built last.
+// Past is a stage as it was last built.
 type Past struct {
 	BuildID string     `json:"build_id"`
 	Steps   []pastStep `json:"steps"`
@@ -25,7 +25,7 @@ type pastStep struct {
 	Ingredients []Ingredient `json:"ingredients"`
 }
 
-// PastOf is what is remembered of a stage that is about to be built.
+// PastOf is what is remembered about a stage that is about to be built.
 func PastOf(s *Job, buildID string) Past {
 	past := Past{BuildID: buildID}
 	for _, step := range s.Steps {
@@ -34,13 +34,13 @@ func PastOf(s *Job, buildID string) Past {
 	return past
 }
 
-// longest is the most bytes of a value that are remembered as they are.
+// longest is the largest length in bytes of a value that is remembered literally.
 const longest = 200
 
 // mostFiles is how many files of one source are remembered.
 const mostFiles = 10000
 
-// short is a text, or if it is long what tells it from another one.
+// short is a text or, if that is long, its digest.
 func short(s string) string {
 	if len(s) <= longest {
 		return s
@@ -60,10 +60,10 @@ func shortened(all []Ingredient) []Ingredient {
 	return out
 }
 
-// NotRemembered is the reason when there is nothing to compare with.
+// NotRemembered is the reason if there is nothing to compare with.
 const NotRemembered = "no build of this stage is remembered"
 
-// Why says why a step runs of which all that is before it is stored.
+// Why says why a step runs although everything before it is stored.
 func (past *Past) Why(s *Job, at int) string {
 	since := " since build " + past.BuildID
 	if at >= len(past.Steps) {
@@ -87,7 +87,7 @@ func (past *Past) Why(s *Job, at int) string {
 	return strings.Join(changes, ", ") + since
 }
 
-// differences says in words what differs.
+// differences describes the differences in words.
 func differences(then, now []Ingredient) []string {
 	before, after := map[string]string{}, map[string]string{}
 	files := map[string][]files.AddedFile{}
@@ -152,17 +152,17 @@ func fileChanges(source string, then, now []files.AddedFile) []string {
 	return out
 }
 
-// permissions are the last digits of a mode.
+// permissions are the last three digits of a mode.
 func permissions(mode string) string { return mode[max(0, len(mode)-3):] }
 
-// telling reports whether a value says something to people.
+// telling reports whether a value is readable for people.
 func telling(s string) bool {
 	hexadecimal := len(s) >= 40 && strings.Trim(strings.TrimPrefix(s, "sha256:"), "0123456789abcdef") == ""
 	return !hexadecimal && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
 
-// quoted is at most the beginning of a text, and nothing of one that is not known
-// any more.
+// quoted is a text, shortened if it is long, or "..." if only its digest is
+// remembered.
 func quoted(s string) string {
 	const most = 60
 	if strings.HasPrefix(s, "sha256:") {

@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
-// step is one with a key and what that covers, as pairs of name and value.
+// step is a step with a key and what the key covers, as pairs of name and value.
 func step(kind, text, key string, named ...string) Step {
 	s := Step{Kind: kind, Text: text, Key: key}
 	for i := 0; i < len(named); i += 2 {
@@ -21,7 +21,8 @@ func step(kind, text, key string, named ...string) Step {
 	return s
 }
 
-// What runs again has a reason in words, also after the past was stored.
+// A step that runs again has a reason in words, also if the past was read from a
+// file.
 func TestWhy(t *testing.T) {
 	long := strings.Repeat("x", longest+1)
 	digest := strings.Repeat("ab", 32)
@@ -60,7 +61,7 @@ func TestWhy(t *testing.T) {
 	}
 }
 
-// stored is a past as it comes back from a file.
+// stored is a past as it is read back from a file.
 func stored(t *testing.T, p Past) Past {
 	t.Helper()
 	data, err := json.Marshal(p)
@@ -74,7 +75,7 @@ func stored(t *testing.T, p Past) Past {
 	return out
 }
 
-// Of a directory that is added, the files are named that differ.
+// If an added directory changes, the changed files are named.
 func TestWhyOfFiles(t *testing.T) {
 	added := func(value string, all ...files.AddedFile) Job {
 		return Job{Steps: []Step{{Kind: "ADD", Key: value, Ingredients: []Ingredient{{Name: "file d/", Value: value, Files: all}}}}}

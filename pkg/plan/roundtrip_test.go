@@ -22,8 +22,8 @@ import (
 	"github.com/carosio/carosbuild/targets"
 )
 
-// roundTrip encodes a value, decodes that and fails unless all is there again, and
-// unless both give the same text.
+// roundTrip encodes a value and decodes it, and fails unless nothing is lost and
+// encoding again gives the same text.
 func roundTrip[T any](t *testing.T, v *T) *T {
 	t.Helper()
 	data, err := json.Marshal(v)
@@ -59,7 +59,7 @@ func bothWays(t *testing.T, p *Plan) *Plan {
 	return roundTrip(t, p)
 }
 
-// madeUp are facts about all that a declaration names.
+// madeUp are facts about everything that a declaration names.
 func madeUp(t *testing.T, d *decl.Declaration, epoch *int64) Facts {
 	t.Helper()
 	in := publishedInputs(t, d)
@@ -89,8 +89,8 @@ func madeUp(t *testing.T, d *decl.Declaration, epoch *int64) Facts {
 	return in
 }
 
-// planned is the plan of a declaration's leaves and disks. Planned again with
-// facts that were encoded and decoded, it has the same keys.
+// planned is the plan of a declaration's leaves and disks. A plan made from facts
+// that were encoded and decoded has the same keys.
 func planned(t *testing.T, d *decl.Declaration, epoch *int64) *Plan {
 	t.Helper()
 	stages := DefaultTargets(d)
@@ -147,7 +147,7 @@ func TestPublishedPlansBothWays(t *testing.T) {
 	}
 }
 
-// TestTargetPlansBothWays plans what ships with the program.
+// TestTargetPlansBothWays plans the declarations that ship with the program.
 func TestTargetPlansBothWays(t *testing.T) {
 	baking := decl.Source{Name: "image.xml", Data: []byte(`<redo><layer_declaration><remote name="r" baseurl="git://h/"/><baselayer remote="r" repo="poky"
 		revision="1234567890123456789012345678901234567890"/></layer_declaration><local_conf>MACHINE = "qemux86"</local_conf>
@@ -181,7 +181,8 @@ func TestTargetPlansBothWays(t *testing.T) {
 	}
 }
 
-// target are the files of a declaration that ships, those that it is based on first.
+// target are the files of a declaration that ships with the program, those that it
+// is based on first.
 func target(t *testing.T, name string) (out []decl.Source) {
 	t.Helper()
 	data, err := targets.FS.ReadFile(name)
@@ -230,7 +231,7 @@ func TestRandomPlansBothWays(t *testing.T) {
 	}
 }
 
-// Names in JSON are of small letters, whichever package a value is of.
+// Names in JSON are lower case, whichever package a value is from.
 func TestNamesInJSON(t *testing.T) {
 	var look func(at string, v any)
 	look = func(at string, v any) {
@@ -261,7 +262,7 @@ func TestNamesInJSON(t *testing.T) {
 	}
 }
 
-// A plan that was not resolved has steps without keys, and says why.
+// Steps that were not resolved have no keys, and the plan says why.
 func TestUnresolvedPlanBothWays(t *testing.T) {
 	d := decltest.Parse(t, allKinds)
 	in := madeUp(t, d, nil)
@@ -291,7 +292,8 @@ func TestStepOfUnknownKind(t *testing.T) {
 	}
 }
 
-// FuzzPlan: what is taken as a plan is one, and comes back as it is.
+// FuzzPlan: bytes that are accepted as a plan are a valid plan, and encoding it
+// again loses nothing.
 func FuzzPlan(f *testing.F) {
 	for seed := range uint64(8) {
 		data, err := json.Marshal(randomPlan(rand.New(rand.NewPCG(seed, 2))))

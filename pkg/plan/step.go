@@ -11,20 +11,20 @@ import (
 )
 
 // Step is one step of a stage. Its key covers everything that can change its
-// result, the steps before it included. In JSON the fields of its Action stand
-// beside its own.
+// result, the steps before it included. In JSON the fields of its Action are beside
+// its own.
 type Step struct {
-	Kind   string       `json:"kind"` // BOOTSTRAP, or as in the declaration
+	Kind   string       `json:"kind"` // BOOTSTRAP, or the word in the declaration
 	Text   string       `json:"text"`
-	Key    string       `json:"key"`   // "" where Unresolved, here or in a step before, says why
+	Key    string       `json:"key"`   // "" if Unresolved, here or in an earlier step, says why
 	Layer  bool         `json:"layer"` // it may change files
 	Cached bool         `json:"cached"`
-	Why    string       `json:"why,omitempty"` // it runs, see Past.Why
+	Why    string       `json:"why,omitempty"` // reason why it runs, see Past.Why
 	Span   finding.Span `json:"at,omitzero"`   // in the declaration
 
 	Unresolved string `json:"unresolved,omitempty"` // why something that it names could not be looked up
 
-	Ingredients []Ingredient `json:"ingredients,omitzero"` // what Key covers, but for the steps before
+	Ingredients []Ingredient `json:"ingredients,omitzero"` // what Key covers, except for the earlier steps
 
 	Action Action `json:"-"`
 }
@@ -32,7 +32,7 @@ type Step struct {
 // fields is a Step without its methods.
 type fields Step
 
-// Title is how a step is shown.
+// Title is the text by which a step is shown.
 func (s *Step) Title() string { return strings.TrimSpace(s.Kind + " " + s.Text) }
 
 // MarshalJSON implements json.Marshaler.

@@ -10,19 +10,19 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
-// StepError says which step of which stage failed, and how. JSON gives it and takes
-// it back, but of Err only the text.
+// StepError says which step of which stage failed, and how. JSON keeps everything,
+// but of Err only the text.
 type StepError struct {
 	Stage  string       `json:"stage"`
 	Span   finding.Span `json:"at,omitzero"`
 	Kind   string       `json:"kind"`
 	Text   string       `json:"text"`
-	Status int          `json:"status,omitempty"` // of the command; 0 when it did not come to that
+	Status int          `json:"status,omitempty"` // exit status of the command; 0 if it was not run
 	Tail   []string     `json:"tail,omitzero"`    // last lines of its output
-	Log    string       `json:"log,omitempty"`    // file that has all of it
+	Log    string       `json:"log,omitempty"`    // file with the whole output
 	Logs   string       `json:"logs,omitempty"`   // directory with the logs of failed tasks, or ""
-	Image  string       `json:"image,omitempty"`  // name of the image with the half-done stage, or ""
-	Err    error        `json:"-"`                // nil when Status says it all
+	Image  string       `json:"image,omitempty"`  // name of the image with the unfinished stage, or ""
+	Err    error        `json:"-"`                // nil if Status says everything
 }
 
 func (e *StepError) Error() string {

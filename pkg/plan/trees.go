@@ -15,20 +15,20 @@ import (
 
 // GitTree is a git tree of the declaration, at a commit.
 type GitTree struct {
-	Path     string `json:"path"`           // inside a stage
-	Name     string `json:"name,omitempty"` // of the layer, "" for the base layer
+	Path     string `json:"path"`           // path inside a stage
+	Name     string `json:"name,omitempty"` // name of the layer, "" for the base layer
 	URL      string `json:"url"`            // as declared, without a password
 	Revision string `json:"revision"`
 	Commit   string `json:"commit"`
-	Ref      string `json:"ref,omitempty"`    // that the commit was found by
-	Mirror   string `json:"mirror,omitempty"` // where it was fetched from, without a password, if not from URL
+	Ref      string `json:"ref,omitempty"`    // name of the revision from which the commit was found
+	Mirror   string `json:"mirror,omitempty"` // where it was fetched from, without a password, if that is not URL
 
 	From git.Pinned `json:"-"` // where it is fetched from: the address may have a password
 
 	Span finding.Span `json:"at,omitzero"` // in the declaration
 }
 
-// Origin is where a tree comes from.
+// Origin is the address and revision that a tree comes from.
 type Origin struct {
 	Remote *decl.Remote
 	Repo   string
@@ -64,9 +64,9 @@ func DeclaredTrees(d *decl.Declaration) ([]GitTree, []Origin, error) {
 	return trees, from, nil
 }
 
-// MissingCommits tells where the commits are declared that an error of fetching
-// trees is about, if nothing else is wrong; otherwise it is the error.
-// from says where each tree was to be fetched from.
+// MissingCommits turns an error of fetching trees into findings at the places of
+// missing commits, if nothing else is wrong; otherwise it returns the error. from
+// says where each tree was to be fetched from.
 func MissingCommits(err error, trees []GitTree, from []git.Pinned) error {
 	var findings finding.Findings
 	for _, none := range git.Missing(err) {

@@ -4,29 +4,28 @@ package plan
 
 import "github.com/carosio/carosbuild/pkg/key"
 
-// unknownKey stands for the key of a step that cannot be computed; it is the
-// parent of all steps after it.
+// unknownKey stands for the key of a step that cannot be computed; it is the parent
+// of all following steps.
 const unknownKey = "unknown"
 
-// Unresolved are reasons why something could not be looked up, for plans that are
-// only shown. Its methods work on the zero value.
+// Unresolved has the reasons why something could not be looked up, for plans that
+// are only shown. Its methods work on the zero value.
 type Unresolved map[string]string
 
-// ImageOf is an image, by its ImageRef, as a key of Unresolved.
+// ImageOf is the key in Unresolved of an image, by its ImageRef.
 func ImageOf(ref string) string { return "image " + ref }
 
-// BootstrapOf are the packages of a stage as a key of Unresolved.
+// BootstrapOf is the key in Unresolved of a stage's packages.
 func BootstrapOf(stage string) string { return "bootstrap " + stage }
 
-// MirrorOf is a mirror, the declared one and that of the host, as a key of
-// Unresolved.
+// MirrorOf is the key in Unresolved of a mirror, declared or the host's.
 func MirrorOf(mirror, host string) string { return "mirror " + mirror + " " + host }
 
-// GitTrees are all trees of a declaration as a key of Unresolved.
+// GitTrees is the key in Unresolved of all trees of a declaration.
 const GitTrees = "git trees"
 
-// add appends a step with its key, or with the reason why it has none: something
-// that it names was not looked up, or a step that it is based on has none. It returns
+// add appends a step with its key, or with the reason why it has none: something that
+// it names was not looked up, or a step that it is based on has no key. It returns
 // the key, or unknownKey.
 func (j *Job) add(s Step, g ingredients, reason string, based ...string) string {
 	k := key.Step(g.fields...)

@@ -62,7 +62,7 @@ func TestMarkCached(t *testing.T) {
 	}
 }
 
-// A plan that is shown has no password; the one that is run keeps it.
+// A plan that is shown has no password; the plan that is run keeps it.
 func TestRedacted(t *testing.T) {
 	const secret = "https://u:s3cr3t@h/poky"
 	p := &Plan{Stages: []Job{{ID: "s", Steps: []Step{
@@ -81,7 +81,7 @@ func TestRedacted(t *testing.T) {
 	}
 }
 
-// No step of a plan has passwords but for the addresses that are redacted.
+// No step of a plan has passwords, except for the addresses that are redacted.
 func TestTreesOfAPlanAreWithoutPasswords(t *testing.T) {
 	in := inputs()
 	in.Trees = []GitTree{{Path: "/p", URL: "https://h/poky", Commit: "1", From: git.Pinned{URL: "https://u:s3cr3t@h/poky"}}}
@@ -118,7 +118,7 @@ func TestStepError(t *testing.T) {
 	}
 }
 
-// A step that fails on another machine is told as it was there.
+// The error of a step that fails on another machine is the same here.
 func TestStepErrorBothWays(t *testing.T) {
 	for _, e := range []*StepError{
 		{Stage: "s", Kind: "RUN", Text: "x", Status: 7, Tail: []string{"a", ""}, Log: "/l", Logs: "/d", Image: "b:s", Span: finding.Span{File: "a.xml", Line: 3}},
@@ -145,8 +145,8 @@ func TestStepErrorBothWays(t *testing.T) {
 	}
 }
 
-// Revisions that do not exist become findings at their places, but only where
-// nothing else is wrong.
+// Revisions that do not exist become findings at their places, but only if nothing
+// else is wrong.
 func TestMissingCommits(t *testing.T) {
 	trees := []GitTree{{Path: "/a", Span: finding.Span{File: "a.xml", Line: 3}}, {Path: "/b", Span: finding.Span{File: "a.xml", Line: 4}}}
 	from := []git.Pinned{{URL: "https://u:p@h/a", Commit: "1"}, {URL: "https://h/b", Commit: "2"}}

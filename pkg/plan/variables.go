@@ -11,12 +11,12 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
-// environment is what the variables of a stage's actions mean, as far as it is
-// known without running anything.
+// environment is the variables of a stage, as far as they are known without running
+// anything.
 type environment struct {
 	vars   map[string]string
 	unsure map[string]bool // variables whose value depends on the base image's
-	image  string          // ImageRef of the base image while its variables are not known, or ""
+	image  string          // ImageRef of the base image if its variables are not known, or ""
 	epoch  *int64
 }
 
@@ -25,7 +25,7 @@ func (e environment) clone() environment {
 	return e
 }
 
-// lookup is a variable's value. It sets unsure if that depends on the image.
+// lookup returns a variable's value. It sets unsure if that depends on the image.
 func (e environment) lookup(unsure *bool) decl.Lookup {
 	return func(name string) (string, bool) {
 		if v, ok := e.vars[name]; ok {
@@ -41,8 +41,7 @@ func (e environment) lookup(unsure *bool) decl.Lookup {
 	}
 }
 
-// withoutHome leaves out the home that a command finds if none is set: whose it
-// is depends on the user.
+// withoutHome removes the default home directory, which depends on the user.
 func (e environment) withoutHome(all decl.Lookup) decl.Lookup {
 	return func(name string) (string, bool) {
 		if _, set := e.vars[name]; name == "HOME" && !set && e.image == "" {
@@ -52,7 +51,8 @@ func (e environment) withoutHome(all decl.Lookup) decl.Lookup {
 	}
 }
 
-// set is an ENV action: all values are filled in as the variables were before.
+// set applies an ENV action: all values are filled in with the variables as they
+// were before it.
 func (e environment) set(vars []decl.EnvVar) {
 	values, unsure := make([]string, len(vars)), make([]bool, len(vars))
 	for i, v := range vars {
@@ -67,20 +67,20 @@ func (e environment) set(vars []decl.EnvVar) {
 type filling struct {
 	in     Facts
 	after  map[string]environment // of each stage, after its actions
-	images map[string]*BaseImage  // whose variables are needed
+	images map[string]*BaseImage  // those whose variables are needed
 	fs     finding.Findings
 }
 
-// BaseImage is a FROM.
+// BaseImage is the image of a FROM.
 type BaseImage struct {
 	Stage  *decl.Stage
 	Action *decl.From
 }
 
-// FillIn returns the stages, which come in the order they are built in, with the
-// variables of their actions filled in; those given are not changed. What is
-// not set is a finding. Images are base images whose variables have to be
-// known for that: they miss in in.Environments.
+// FillIn returns the stages, which are given in build order, with the variables of
+// their actions filled in; the given stages are not changed. A variable that is not
+// set is a finding. Images are the base images whose variables are needed and
+// missing in in.Environments.
 func FillIn(stages []*decl.Stage, in Facts) (out []*decl.Stage, images map[string]*BaseImage, fs finding.Findings) {
 	f := &filling{in: in, after: map[string]environment{}, images: map[string]*BaseImage{}}
 	from := map[string]*BaseImage{} // of each stage's chain

@@ -12,8 +12,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
-// Paths see the variables of their own stage at that point, of the stages it
-// starts from, and of the base image; the keys bind what comes out.
+// Paths see the variables of their own stage at that point, of the stages it is
+// based on, and of the base image; keys depend on the result.
 func TestVariablesOfStages(t *testing.T) {
 	const text = `
 		<buildstage id="base"><action>FROM debian:12</action><action>ENV APP=/srv/app OWN=$IMAGE/own</action></buildstage>

@@ -26,16 +26,16 @@ const (
 //go:embed probe/probe.bin
 var probe []byte
 
-// A KVM that works takes a tenth of a second for the probe. One that does not may let a
-// guest through now and then.
+// A working KVM needs a tenth of a second for the probe. A broken one may let a guest
+// succeed now and then.
 const (
 	probeTime = 3 * time.Second
 	probes    = 5
 )
 
-// Accelerator is KVM where it works for the machine, else TCG, with the reason
-// when KVM is there and does not work: a device node says nothing, since some
-// hosts have one behind which guests hang or die.
+// Accelerator is KVM if it works for the machine, else TCG, with the reason if KVM
+// exists and does not work: a device node alone says nothing, since on some hosts
+// guests hang or die with it.
 func Accelerator(ctx context.Context, m Machine, dir string) (accel, reason string, err error) {
 	if m.Arch != "x86_64" || runtime.GOARCH != "amd64" || m.Program != "qemu-system-x86_64" {
 		return TCG, "", nil
@@ -54,7 +54,7 @@ func Accelerator(ctx context.Context, m Machine, dir string) (accel, reason stri
 	return KVM, "", nil
 }
 
-// probeAll tries several times, until once it does not work, and says why it did not.
+// probeAll tries several times, until one attempt fails, and returns the reason.
 func probeAll(times int, try func() (string, error)) (string, error) {
 	for i := range times {
 		why, err := try()
@@ -68,14 +68,14 @@ func probeAll(times int, try func() (string, error)) (string, error) {
 	return "", nil
 }
 
-// tryProbe boots the probe and says why it did not work, "" if it did.
+// tryProbe boots the probe and returns why it did not work, or "".
 func tryProbe(ctx context.Context, m Machine, dir, accel string, within time.Duration) (string, error) {
 	p := program(m.Program)
 	if p == "" {
 		return "", &MissingError{m.Program, m.Package}
 	}
 	image := filepath.Join(dir, "probe.raw")
-	disk := make([]byte, 1<<20) // a BIOS boots from nothing much smaller
+	disk := make([]byte, 1<<20) // a BIOS does not boot from anything much smaller
 	copy(disk, probe)
 	if err := os.WriteFile(image, disk, 0o600); err != nil {
 		return "", err

@@ -15,9 +15,9 @@ import (
 type Spent struct {
 	// Wall is the time by the host's clock.
 	Wall time.Duration
-	// Machine is Wall without the time in which QEMU could have gone on and
-	// had no processor: it is what the same would have taken on a host that has
-	// nothing else to do. Time in which the guest itself waits counts in full.
+	// Machine is Wall without the time in which QEMU was ready to run and had no
+	// processor: it is the time that an otherwise idle host would have needed. Time
+	// in which the guest itself waits counts in full.
 	Machine time.Duration
 }
 
@@ -26,44 +26,44 @@ func (s Spent) since(begun Spent) Spent {
 }
 
 const (
-	// sample is how often QEMU's threads are looked at.
+	// sample is the interval at which QEMU's threads are examined.
 	sample = 200 * time.Millisecond
-	// maxThreads bounds how many of them.
+	// maxThreads bounds their number.
 	maxThreads = 512
 )
 
-// stopwatch measures what a process has spent, by what the kernel counts:
+// stopwatch measures the time that a process has spent, from the kernel's counters:
 //   - /proc/PID/task/TID/schedstat has the nanoseconds for which a thread ran, and
 //     those for which it was ready to run and waited: for other programs, or for
 //     the next period of its cgroup's quota;
 //   - /proc/PID/stat has a T while the process is stopped, as cpulimit does it;
 //   - /proc/stat has the ticks that the hypervisor of a virtual host gave to others.
 //
-// Where the kernel does not count it, no time is taken off. A host whose processors
-// are slow is not seen by this.
+// If the kernel does not provide a counter, no time is subtracted. Slow processors
+// are not noticed.
 type stopwatch struct {
-	proc  string // where /proc is
+	proc  string // mount point of /proc
 	pid   int    // 0 until the process has started
 	begun time.Time
 
 	last    time.Time     // when the following were read
-	machine time.Duration // up to then
-	owed    time.Duration // wait that was longer than the time that it could be taken from
+	machine time.Duration // machine time up to then
+	owed    time.Duration // waiting time that exceeded the elapsed time, to be subtracted later
 	threads map[string]runs
 	host    ticks
 }
 
-// runs is what a thread has run and waited so far.
+// runs is how long a thread has run and waited so far.
 type runs struct{ ran, waited time.Duration }
 
-// ticks are those of all processors of the host so far.
+// ticks are the ticks of all processors of the host so far.
 type ticks struct{ busy, stolen uint64 }
 
 func newStopwatch(now time.Time) *stopwatch {
 	return &stopwatch{proc: "/proc", begun: now, last: now, threads: map[string]runs{}}
 }
 
-// read is what was spent until now.
+// read returns the time spent until now.
 func (w *stopwatch) read(now time.Time) Spent {
 	if passed := now.Sub(w.last); passed >= sample {
 		w.last = now
@@ -72,8 +72,8 @@ func (w *stopwatch) read(now time.Time) Spent {
 	return Spent{now.Sub(w.begun), w.machine}
 }
 
-// lost is how much of the time that has passed was taken from the process. The
-// kernel counts a wait when it ends, so that one may be longer than that.
+// lost is the part of the elapsed time in which the process had no processor. The
+// kernel counts a wait when it ends, so a wait may be longer than the elapsed time.
 func (w *stopwatch) lost(passed time.Duration) time.Duration {
 	if w.pid == 0 {
 		return 0
@@ -89,8 +89,8 @@ func (w *stopwatch) lost(passed time.Duration) time.Duration {
 	return lost
 }
 
-// slowest is what the thread that waited longest since the last sample has
-// waited, and what the one that ran longest has run.
+// slowest is the longest wait of a thread since the last sample, and the longest
+// run of one.
 func (w *stopwatch) slowest() runs {
 	var most runs
 	paths, err := filepath.Glob(filepath.Join(w.proc, strconv.Itoa(w.pid), "task/*/schedstat"))
@@ -112,7 +112,7 @@ func (w *stopwatch) slowest() runs {
 	return most
 }
 
-// schedstat reads what a thread has run and waited, in nanoseconds.
+// schedstat reads how long a thread has run and waited, in nanoseconds.
 func schedstat(path string) (runs, bool) {
 	data, err := os.ReadFile(path)
 	f := strings.Fields(string(data))
@@ -124,18 +124,18 @@ func schedstat(path string) (runs, bool) {
 	return runs{time.Duration(ran), time.Duration(waited)}, err1 == nil && err2 == nil
 }
 
-// stopped reports whether the process is.
+// stopped reports whether the process is stopped.
 func (w *stopwatch) stopped() bool {
 	data, err := os.ReadFile(filepath.Join(w.proc, strconv.Itoa(w.pid), "stat"))
 	if err != nil {
 		return false
 	}
-	_, state, _ := bytes.Cut(data[bytes.LastIndexByte(data, ')')+1:], []byte(" ")) // its name may have anything in it
+	_, state, _ := bytes.Cut(data[bytes.LastIndexByte(data, ')')+1:], []byte(" ")) // its name may contain anything
 	return bytes.HasPrefix(state, []byte("T"))
 }
 
-// steal is the part of the time that a thread ran in which the hypervisor gave
-// its processor away: the same part as of the whole host's.
+// steal is the part of a thread's run time in which the hypervisor gave its
+// processor to others: the same fraction as for the whole host.
 func (w *stopwatch) steal(ran time.Duration) time.Duration {
 	data, err := os.ReadFile(filepath.Join(w.proc, "stat"))
 	if err != nil {
@@ -164,7 +164,7 @@ func hostTicks(stat string) ticks {
 		switch {
 		case err != nil:
 			return ticks{}
-		case i == 3 || i == 4: // nobody wanted it
+		case i == 3 || i == 4: // nobody needed it
 		case i == 7:
 			t.stolen = n
 			t.busy += n

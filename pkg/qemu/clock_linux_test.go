@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// books is a /proc with the process 7.
+// books is a /proc with process 7.
 type books struct {
 	t   *testing.T
 	dir string
@@ -96,8 +96,7 @@ func TestStopwatch(t *testing.T) {
 	}
 }
 
-// TestStopwatchReal: a process that is stopped spends nothing, and one that sleeps
-// does.
+// TestStopwatchReal: a stopped process spends no time, and a sleeping one does.
 func TestStopwatchReal(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "sleep", "60")
 	if err := cmd.Start(); err != nil {

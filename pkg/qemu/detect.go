@@ -16,29 +16,29 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// Facts are the properties of a disk that decide which machine can boot it.
+// Facts are the properties of a disk that determine which machines can boot it.
 type Facts struct {
 	Size int64 // bytes
 	// BIOS says that sector 0 has boot code.
 	BIOS bool
-	// EFI are the loaders for removable media on a FAT partition, by the names
-	// that the UEFI specification gives to architectures: x64, aa64, arm, ia32.
+	// EFI are the loaders for removable media on a FAT partition, by the UEFI
+	// specification's names for architectures: x64, aa64, arm, ia32.
 	EFI []string
-	// Board is the name of the device tree that an Allwinner boot program at
-	// byte 8192 has, such as sun8i-h3-nanopi-neo.
+	// Board is the name of the device tree in an Allwinner boot program at byte
+	// 8192, such as sun8i-h3-nanopi-neo.
 	Board string
 	// Drivers are the kernel modules for disk controllers in the initrds, sorted.
 	Drivers []string
-	// Disc are the facts of the disc in the CD drive, nil for a machine without one.
+	// Disc has the facts of the disc in the CD drive, nil for a machine without one.
 	Disc *Facts
-	More int // disks behind the first one
+	More int // number of disks beside the first one
 }
 
-// Bootable reports whether there is anything that a machine could start.
+// Bootable reports whether there is anything that a machine could boot.
 func (f Facts) Bootable() bool { return f.BIOS || len(f.EFI) > 0 || f.Board != "" }
 
-// withDisc are the facts of a disk and of the disc, which firmware starts when there
-// is nothing on the disk that it can start.
+// withDisc are the combined facts of a disk and of the disc, which firmware boots if
+// the disk has nothing that it can boot.
 func (f Facts) withDisc() Facts {
 	if f.Disc != nil && !f.Bootable() {
 		f.BIOS, f.EFI = f.Disc.BIOS, f.Disc.EFI
@@ -58,7 +58,7 @@ func DetectDisc(r io.ReaderAt, size int64) Facts {
 		switch {
 		case e.Name() == "bios":
 			f.BIOS = true
-		case e.Name() == "efi" && e.Off > 0 && e.Off < size: // the length that it says may be that of a sector
+		case e.Name() == "efi" && e.Off > 0 && e.Off < size: // the stated length may be that of one sector
 			f.EFI = append(f.EFI, loaders(io.NewSectionReader(r, e.Off, size-e.Off))...)
 		}
 	}
@@ -67,8 +67,8 @@ func DetectDisc(r io.ReaderAt, size int64) Facts {
 
 const sectorSize = 512
 
-// Detect looks for boot parts on a disk of size bytes. A disk without any is
-// no error; one that cannot be read is.
+// Detect looks for boot parts on a disk of size bytes. A disk without any is not an
+// error; a disk that cannot be read is.
 func Detect(r io.ReaderAt, size int64) (Facts, error) {
 	f := Facts{Size: size}
 	var mbr [sectorSize]byte
@@ -104,7 +104,7 @@ func Detect(r io.ReaderAt, size int64) (Facts, error) {
 }
 
 // loaders are the architectures of the EFI loaders for removable media on a FAT
-// file system. One of another kind, or a damaged one, has none.
+// file system. Another file system, or a damaged one, has none.
 func loaders(r *io.SectionReader) []string {
 	fs, err := fat.Open(r, r.Size())
 	if err != nil {
@@ -124,7 +124,7 @@ func loaders(r *io.SectionReader) []string {
 	return out
 }
 
-// readFull reads all of b, or says that the disk is too short.
+// readFull reads all of b, or returns an error if the disk is too short.
 func readFull(r io.ReaderAt, b []byte, off int64) error {
 	n, err := r.ReadAt(b, off)
 	if n == len(b) {
@@ -137,7 +137,7 @@ func readFull(r io.ReaderAt, b []byte, off int64) error {
 }
 
 // board is the default device tree's name in the header of an Allwinner boot
-// program, "" without one. Its format is include/sunxi_image.h of U-Boot's.
+// program, or "". Its format is in include/sunxi_image.h of U-Boot.
 func board(r io.ReaderAt, size int64) (string, error) {
 	const at, headerSize = 8192, 96
 	if size < at+headerSize {

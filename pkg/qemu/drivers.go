@@ -18,23 +18,22 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/uki"
 )
 
-// Limits of what is read of a disk: the number of initrds, and the bytes of each,
-// packed and unpacked.
+// Limits for reading a disk: the number of initrds, and the bytes of each,
+// compressed and decompressed.
 const (
 	maxInitrds  = 4
 	maxInitrd   = 256 << 20
 	maxUnpacked = 1 << 30
 )
 
-// busDrivers are the kernel modules by which a disk on a bus is seen; any of them
-// will do.
+// busDrivers are the kernel modules for disks on a bus; any of them is sufficient.
 var busDrivers = map[string][]string{
 	"ahci": {"ahci"}, "virtio": {"virtio_blk"}, "nvme": {"nvme"}, "pvscsi": {"vmw_pvscsi"}, "lsi": {"sym53c8xx"}, "ide": {"ata_piix"},
 }
 
-// chooseBus is the bus that is asked for, else the first of those whose driver the
-// disk's initrd has. If it has no driver of a disk at all, the kernel may have
-// them: then the first.
+// chooseBus is the requested bus, else the first bus for which the disk's initrd
+// has a driver. If it has no disk driver at all, drivers may be built into the
+// kernel: then it is the first bus.
 func chooseBus(f Facts, o Options, buses ...string) string {
 	if o.Bus != "" {
 		return o.Bus
@@ -49,8 +48,8 @@ func chooseBus(f Facts, o Options, buses ...string) string {
 	return buses[0]
 }
 
-// drivers are the modules of busDrivers that the initrds on a file system have.
-// What cannot be read has none.
+// drivers are the modules of busDrivers in the initrds of a file system. If a file
+// system or initrd cannot be read, it has none.
 func drivers(r *io.SectionReader) []string {
 	var out []string
 	tries := 0
@@ -75,7 +74,7 @@ func drivers(r *io.SectionReader) []string {
 	return slices.Compact(out)
 }
 
-// files are those of a file system that boot parts are on.
+// files are the files of a file system of a type that boot parts are on.
 func files(r *io.SectionReader) []tree.Entry {
 	type system interface{ Tree() (*tree.Tree, error) }
 	var fs system
@@ -92,7 +91,7 @@ func files(r *io.SectionReader) []tree.Entry {
 	return t.Entries
 }
 
-// unifiedInitrd is the initrd in a unified kernel image, nil without one.
+// unifiedInitrd is the initrd in a unified kernel image, or nil.
 func unifiedInitrd(r *io.SectionReader) io.Reader {
 	m, err := uki.Read(r, r.Size())
 	if err != nil {
@@ -104,8 +103,8 @@ func unifiedInitrd(r *io.SectionReader) io.Reader {
 	return nil
 }
 
-// initrdDrivers are the modules of busDrivers in an initrd: archives of cpio's
-// format newc, compressed or not, one after the other.
+// initrdDrivers are the modules of busDrivers in an initrd: cpio archives of format
+// newc, compressed or not, one after another.
 func initrdDrivers(in io.Reader) []string {
 	var out []string
 	note := func(name string) {
@@ -118,7 +117,7 @@ func initrdDrivers(in io.Reader) []string {
 			}
 		}
 	}
-	for range 4 { // microcode comes first, in its own archive
+	for range 4 { // microcode comes first, in an archive of its own
 		unpacked, packed, err := disk.Decompress(in)
 		if err != nil {
 			return out
@@ -127,7 +126,7 @@ func initrdDrivers(in io.Reader) []string {
 		if err := readCpio(r, note); err != nil || packed {
 			return out
 		}
-		for { // zeros stand between archives
+		for { // zeros between archives
 			b, err := r.ReadByte()
 			if err != nil {
 				return out

@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// archive is what cpio makes of empty files, packed by a program if that is named.
+// archive is a cpio archive of empty files, compressed by a program if one is
+// named.
 func archive(t *testing.T, pack string, names ...string) []byte {
 	t.Helper()
 	dir := t.TempDir()
@@ -117,7 +118,7 @@ func TestForwardsAndKey(t *testing.T) {
 	}
 }
 
-// TestCheckKey asks of root file systems that mke2fs made.
+// TestCheckKey checks root file systems made by mke2fs.
 func TestCheckKey(t *testing.T) {
 	const systemd, conf, sshd, keys = "usr/lib/systemd/systemd", provision, "usr/sbin/sshd", "root/.ssh/authorized_keys"
 	for _, c := range []struct {

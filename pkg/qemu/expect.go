@@ -16,21 +16,22 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// Expectation is what a guest must print on its console.
+// Expectation is a text that a guest must print on its console.
 type Expectation struct {
 	Pattern *regexp.Regexp
-	// Within bounds the wait, after the one before was met; 0 means as long as ctx
-	// lasts. It is a bound for a machine of full speed: time in which QEMU had no
-	// processor does not count, and a console that goes on printing gets up to three
-	// times as long. Ten times the bound by the host's clock is the end in any case.
+	// Within bounds the wait, counted from the previous match; 0 means as long as
+	// ctx lasts. The bound is for a machine that runs at full speed: time in which
+	// QEMU had no processor does not count, and a console that keeps printing gets
+	// up to three times as long. In any case the wait ends at ten times the bound by
+	// the host's clock.
 	Within time.Duration
 }
 
-// ConsoleError says that a guest did not print what it should.
+// ConsoleError says that a guest did not print an expected text.
 type ConsoleError struct {
 	Waited  string // the pattern
 	Reason  string
-	Failed  []string // what did not start in the guest, in its words and as far as it said so
+	Failed  []string // messages of the guest about what did not start
 	Console []string // the last lines
 }
 
@@ -45,8 +46,8 @@ func (e *ConsoleError) Error() string {
 	return s
 }
 
-// hopeless matches what firmware, boot loaders, kernels and initrds print when they
-// have given up.
+// hopeless matches messages with which firmware, boot loaders, kernels and initrds
+// give up.
 var hopeless = lazyregexp.New(`Kernel panic - not syncing|You are in emergency mode|ALERT!.*does not exist|error: no such (device|partition)|` +
 	`No bootable device|Failed to load image|Entering rescue mode|UEFI Interactive Shell|No init found|Unable to mount root fs|` +
 	`Target filesystem doesn't have requested|### ERROR ### Please RESET|systemd\[1\]: Freezing execution`)
@@ -54,11 +55,11 @@ var hopeless = lazyregexp.New(`Kernel panic - not syncing|You are in emergency m
 // escapes are terminal control sequences (ECMA-48).
 var escapes = lazyregexp.New("\x1b(\\[[0-9;?=]*[ -/]*[@-~]|[@-Z\\\\-_])")
 
-// Expect runs the machine until its console has shown all that is expected, in
-// order, and then ends it. Lines receives each line of the console, without
-// control sequences, and may be nil. The error is a ConsoleError when the
-// machine ends, gives up or takes too long before that. If the deadline of ctx
-// has a cause (context.WithTimeoutCause), that is named when it passes.
+// Expect runs the machine until its console has shown all expected texts, in order,
+// and then ends it. Lines receives each line of the console, without control
+// sequences, and may be nil. The error is a ConsoleError if the machine ends, gives
+// up or takes too long before that. If the deadline of ctx has a cause
+// (context.WithTimeoutCause), the error names it.
 func (s Session) Expect(ctx context.Context, want []Expectation, lines func(string)) (Spent, error) {
 	if len(want) == 0 {
 		return Spent{}, errors.New("no text on the console is expected")
@@ -103,26 +104,26 @@ func (s Session) Expect(ctx context.Context, want []Expectation, lines func(stri
 	return spent, &ConsoleError{c.want[0].Pattern.String(), reason, c.failed, c.recent()}
 }
 
-// console looks for what is expected in what is printed.
+// console looks for the expected texts in the output.
 type console struct {
 	want    []Expectation
 	lines   func(string)
 	log     io.Writer
 	clock   func() Spent
-	tick    time.Duration // how long to wait for more before the clock is looked at
+	tick    time.Duration // how long to wait for output before the clock is checked
 	begun   Spent         // when the wait for the first of want began
-	printed Spent         // when a line last ended
+	printed Spent         // when the last line ended
 	last    []string      // lines
 	failed  []string
-	line    string // that has no end yet
-	fault   error  // of this side, not of the guest
-	met     string // the beginning of it that has met something already
+	line    string // the unfinished line
+	fault   error  // an error on this side, not of the guest
+	met     string // the beginning of line that has already matched
 }
 
-// shown is how many lines are kept for an error.
+// shown is the number of lines that are kept for an error.
 const shown = 30
 
-// watch reads until all is met, or returns why it was not.
+// watch reads until all texts were found, or returns why they were not.
 func (c *console) watch(ctx context.Context, r *os.File) string {
 	b := make([]byte, 16<<10)
 	for len(c.want) > 0 {
@@ -159,7 +160,7 @@ func (c *console) watch(ctx context.Context, r *os.File) string {
 	return ""
 }
 
-// over says why no longer to wait, "" if there is time.
+// over says why to stop waiting, or "" if there is time left.
 func (c *console) over(ctx context.Context) string {
 	now := c.clock()
 	why := patience{c.want[0].Within, c.begun, c.printed}.over(now)
@@ -176,7 +177,7 @@ func (c *console) over(ctx context.Context) string {
 	return ""
 }
 
-// add takes what was printed; the result is why to give up, or "".
+// add adds output. It returns the reason to give up, or "".
 func (c *console) add(text string) string {
 	c.line += text
 	for {
@@ -216,11 +217,11 @@ func (c *console) add(text string) string {
 	}
 }
 
-// match takes from want what the line meets. What was met ends where the search
-// for the next begins, so that one prompt does not count for two.
+// match removes from want what the line matches. The search for the next text
+// begins after the match, so that one prompt does not match twice.
 func (c *console) match(line string) {
 	if !strings.HasPrefix(line, c.met) {
-		c.met = "" // the line was written anew
+		c.met = "" // the line was overwritten
 	}
 	for len(c.want) > 0 {
 		end := -1

@@ -11,17 +11,17 @@ import (
 const (
 	// maxFailed bounds how many failures of a guest are kept.
 	maxFailed = 12
-	// maxFailedText bounds the characters of each.
+	// maxFailedText bounds the length of each in characters.
 	maxFailedText = 200
 )
 
-// failures are the lines by which init systems say that something did not
-// start: systemd's status messages, the same from its log, and OpenRC's.
+// failures are the lines in which init systems report that something did not start:
+// systemd's status messages, the same from its log, and OpenRC's.
 var failures = lazyregexp.New(`\[ *(?:FAILED|TIME|DEPEND) *\] (.+)|` +
 	`systemd\[1\]: ((?:Failed to (?:start|mount|listen on|activate)|Timed out waiting for|Dependency failed for) .+|\S+: (?:Failed with result|Job \S+ timed out).*)|` +
 	`\* (ERROR: \S+ failed to start.*)`)
 
-// failure is what a line of the console says that has failed, "" for nothing.
+// failure is the failure that a line of the console reports, or "".
 func failure(line string) string {
 	if !strings.ContainsAny(line, "[*") {
 		return ""
@@ -37,11 +37,12 @@ func failure(line string) string {
 	return string(text)
 }
 
-// cut are the halves of a control sequence in which systemd has shortened a line.
+// cut are the halves of a control sequence at the place where systemd has shortened
+// a line.
 var cut = lazyregexp.New("\x1b\\[?[0-9;]*|(…)[0-9;]+m")
 
-// noteFailure keeps what a line says that has failed. systemd says it twice, on the
-// console in a shortened line and in the kernel's log: the longer one is kept.
+// noteFailure keeps the failure that a line reports. systemd reports it twice, on
+// the console in a shortened line and in the kernel's log: the longer one is kept.
 func (c *console) noteFailure(line string) {
 	f := failure(line)
 	if f == "" {
@@ -61,7 +62,8 @@ func (c *console) noteFailure(line string) {
 	}
 }
 
-// shortened reports whether s is a text, or what is left of it around an ellipsis.
+// shortened reports whether s is a text, or the same text with a part replaced by
+// an ellipsis.
 func shortened(s, text string) bool {
 	before, behind, ok := strings.Cut(s, "…")
 	return s == text || ok && len(before)+len(behind) <= len(text) && strings.HasPrefix(text, before) && strings.HasSuffix(text, behind)

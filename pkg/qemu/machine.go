@@ -11,23 +11,23 @@ import (
 	"strings"
 )
 
-// Options are the caller's choices for a machine; what is empty follows from
-// the disk.
+// Options are the caller's choices for a machine; empty fields are derived from the
+// disk.
 type Options struct {
 	Firmware string // bios or efi
-	Bus      string // of the disk: ahci, ide, pvscsi, lsi, virtio or nvme; cd and ide-cd for a CD drive
+	Bus      string // controller of the disk: ahci, ide, pvscsi, lsi, virtio or nvme; cd and ide-cd for a CD drive
 	Machine  string // QEMU's -machine
 	Memory   int64  // bytes
 	CPUs     int
 	Forwards []Forward
-	Key      string // a line for the superuser's authorized_keys, handed to systemd in the guest; "" for none
+	Key      string // a line for the superuser's authorized_keys, which systemd in the guest receives; "" for none
 }
 
-// Forward is a TCP port of this machine's loopback address that leads to one of
+// Forward is a TCP port of this machine's loopback address that leads to a port of
 // the guest.
 type Forward struct{ Host, Guest uint16 }
 
-// network is QEMU's user network with its forwards.
+// network is QEMU's user network with the forwarded ports.
 func (o Options) network() string {
 	s := "user"
 	for _, f := range o.Forwards {
@@ -36,8 +36,8 @@ func (o Options) network() string {
 	return s
 }
 
-// credential hands the key to systemd 252 or later, which reads it from the
-// SMBIOS tables (systemd.system-credentials(7)).
+// credential passes the key to systemd 252 or later, which reads it from the SMBIOS
+// tables (systemd.system-credentials(7)).
 func (o Options) credential() []string {
 	if o.Key == "" {
 		return nil
@@ -45,24 +45,24 @@ func (o Options) credential() []string {
 	return []string{"-smbios", "type=11,value=io.systemd.credential:ssh.authorized_keys.root=" + escape(o.Key)}
 }
 
-// Firmware are the files of a UEFI firmware: its code, and the variables that
-// each machine has a copy of.
+// Firmware are the files of a UEFI firmware: its code, and the variables, of which
+// each machine gets a copy.
 type Firmware struct {
 	Code, Vars string
-	Package    string // of Debian
+	Package    string // Debian package
 }
 
 // Machine is a virtual machine that fits a disk.
 type Machine struct {
 	Program  string // such as qemu-system-x86_64
-	Package  string // of Debian, that has it
-	Arch     string // as uname -m has it
+	Package  string // Debian package that has it
+	Arch     string // as printed by uname -m
 	Firmware *Firmware
-	Bus      string // of the disk, "" for a card
+	Bus      string // controller of the disk, "" for a card
 	// DiskSize is the size that the machine requires of the disk.
 	DiskSize int64
 
-	drives []string // options of each drive beside its file: the disk, the disc, further disks
+	drives []string // options of each drive except for its file: the disk, the disc, further disks
 	args   []string // all other arguments
 }
 
@@ -75,7 +75,7 @@ func Buses() []string {
 func Plan(f Facts, o Options) (Machine, error) {
 	f = f.withDisc()
 	if o.Bus != "" && !slices.Contains(Buses(), o.Bus) {
-		return Machine{}, fmt.Errorf("disk bus %q is none of %s", o.Bus, strings.Join(Buses(), ", "))
+		return Machine{}, fmt.Errorf("disk bus %q is not one of %s", o.Bus, strings.Join(Buses(), ", "))
 	}
 	if o.Firmware != "" && o.Firmware != "bios" && o.Firmware != "efi" {
 		return Machine{}, fmt.Errorf("firmware %q is neither bios nor efi", o.Firmware)
@@ -99,24 +99,24 @@ func Plan(f Facts, o Options) (Machine, error) {
 	return Machine{}, fmt.Errorf("no machine is known for EFI loaders of %s only", strings.Join(f.EFI, ", "))
 }
 
-// EFIReads reports whether the UEFI firmware for QEMU reads disks on a bus, "" for
-// the one that is chosen.
+// EFIReads reports whether the UEFI firmware for QEMU can read disks on a bus, ""
+// for the one that is chosen.
 func EFIReads(bus string) bool { return bus != "pvscsi" && bus != "lsi" }
 
-// pc is an x86-64 machine with the network card that VMware has.
+// pc is an x86-64 machine with VMware's network card.
 func pc(f Facts, o Options, efi bool) (Machine, error) {
 	m := Machine{Program: "qemu-system-x86_64", Package: "qemu-system-x86", Arch: "x86_64", DiskSize: f.Size, drives: []string{"id=d0,if=none"}}
 	if strings.HasSuffix(o.Bus, "cd") {
 		m.drives[0] += ",readonly=on"
 	}
 	machine := "q35"
-	if strings.HasPrefix(o.Bus, "ide") || f.Disc != nil { // which has the IDE controllers that VMware's machines have
+	if strings.HasPrefix(o.Bus, "ide") || f.Disc != nil { // it has the same IDE controllers as VMware's machines
 		machine = "pc"
 	}
 	m.args = append(common(o, machine, "max"), "-nodefaults", "-device", "virtio-rng-pci")
 	buses := []string{"ahci", "virtio", "nvme", "pvscsi", "lsi"}
 	if efi {
-		buses = buses[:3] // the others have no driver in the firmware
+		buses = buses[:3] // the firmware has no driver for the others
 	}
 	m.Bus = chooseBus(f, o, buses...)
 	m.args = append(m.args, controller(m.Bus)...)
@@ -155,7 +155,7 @@ func virt(f Facts, o Options) (Machine, error) {
 }
 
 // boardMachine is a board with an Allwinner chip. Its memory, processors and
-// devices are what the board has; its card's size must be a power of two.
+// devices are those of the board; its card's size must be a power of two.
 func boardMachine(f Facts, o Options) (Machine, error) {
 	if o.Key != "" {
 		return Machine{}, fmt.Errorf("a board has no SMBIOS tables, in which a guest could get an ssh key: put your key into the declaration instead")
@@ -180,7 +180,7 @@ func boardMachine(f Facts, o Options) (Machine, error) {
 	return m, nil
 }
 
-// common are the arguments of machines without a fixed equipment.
+// common are the arguments of machines whose devices can be chosen.
 func common(o Options, machine, cpu string) []string {
 	memory, cpus := o.Memory, o.CPUs
 	if memory == 0 {
@@ -215,7 +215,7 @@ func controller(bus string) []string {
 	return []string{"-device", "ich9-ahci,id=sata9", "-device", "ide-hd,drive=d0,bus=sata9.0,bootindex=1"}
 }
 
-// attachMore attaches the disc in the drive and the further disks. Firmware starts
+// attachMore attaches the disc in the drive and the further disks. Firmware tries
 // the disk before the disc, as VMware's does.
 func (m *Machine) attachMore(f Facts) error {
 	if f.Disc != nil {
@@ -249,9 +249,9 @@ func furtherDisk(bus, drive string, n int) string {
 }
 
 // Arguments are the command line of the machine. Overlays are the qcow2 files of
-// its drives, vars the copy of the firmware's variables, accel an accelerator.
-// With mux, standard input and output are the console and QEMU's own prompt
-// (Ctrl-a x ends it); otherwise the console alone.
+// its drives, vars the copy of the firmware's variables, accel an accelerator. With
+// mux, standard input and output are connected to the console and QEMU's own prompt
+// (Ctrl-a x ends it); otherwise only to the console.
 func (m Machine) Arguments(overlays []string, vars, accel string, mux bool) []string {
 	serial := "stdio"
 	if mux {

@@ -10,25 +10,25 @@ import (
 // How an Expectation's Within is scaled.
 const (
 	// silence is how long, in time of the machine, a console has to be silent
-	// before a wait that has lasted longer than its bound ends; with bounds below
-	// two minutes, a quarter of the bound.
+	// before a wait that has exceeded its bound ends; with bounds below two
+	// minutes, a quarter of the bound.
 	silence = 30 * time.Second
-	// whilePrinting is how many times its bound, in time of the machine, a wait
-	// may take as long as the console goes on: enough for a host with slow
+	// whilePrinting is how many times its bound, in time of the machine, a wait may
+	// take while the console keeps printing: enough for a host with slow
 	// processors, and an end for a guest that never stops printing.
 	whilePrinting = 3
 	// byTheClock is how many times its bound a wait may take in wall time.
 	byTheClock = 10
 )
 
-// patience decides how long one expectation is waited for.
+// patience decides how long to wait for one expectation.
 type patience struct {
-	within  time.Duration // 0: for ever
+	within  time.Duration // 0: forever
 	begun   Spent         // when the wait began
 	printed Spent         // when the console last ended a line
 }
 
-// over says why the wait is, "" if it is not.
+// over says why the wait has ended, or "" if it has not.
 func (p patience) over(now Spent) string {
 	spent := now.since(p.begun)
 	if p.within <= 0 {
@@ -50,7 +50,7 @@ func (p patience) over(now Spent) string {
 	return reason + spent.slow()
 }
 
-// slow says how much a machine was slowed down, if it was.
+// slow says how much a machine was slowed down, or "".
 func (s Spent) slow() string {
 	if lost := s.Wall - s.Machine; lost > s.Wall/10 && lost >= time.Second {
 		return fmt.Sprintf("; it took %s by the clock, but QEMU had no processor for %s of it", round(s.Wall), round(lost))

@@ -27,7 +27,7 @@ func TestPatience(t *testing.T) {
 		within     time.Duration
 		now        Spent
 		printed    time.Duration // time of the machine
-		want       string        // "" for more time
+		want       string        // "" if the wait continues
 		begunLater Spent
 	}{
 		{"no bound", 0, Spent{1000 * mnt, 1000 * mnt}, 0, "", Spent{}},
@@ -59,8 +59,8 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// scripted is a console that prints the next text when the one before has been
-// read and somebody looks at the clock, and a clock on which each look takes a step.
+// scripted is a console that prints the next text when the previous one has been
+// read and the clock is checked, and a clock that advances with each check.
 type scripted struct {
 	w       *os.File
 	texts   []string
@@ -69,7 +69,7 @@ type scripted struct {
 	now     Spent
 }
 
-// Write is told what has been read.
+// Write learns what has been read.
 func (s *scripted) Write(p []byte) (int, error) {
 	if len(p) > 0 {
 		s.printed = false
@@ -90,14 +90,14 @@ func (s *scripted) clock() Spent {
 	return s.now
 }
 
-// TestWatch: a console without a machine, and a clock that nobody waits for.
+// TestWatch: a console without a machine, and a clock that does not need real time.
 func TestWatch(t *testing.T) {
 	many := slices.Repeat([]string{"again\n"}, 200)
 	for _, tt := range []struct {
 		name  string
 		texts []string
 		step  Spent
-		want  string // why it ended; "" is that all was there
+		want  string // why it ended; "" if all texts were found
 		limit Spent  // the wait ends by then
 	}{
 		{"at once", []string{"login: "}, Spent{sec, sec}, "", Spent{10 * sec, 10 * sec}},
@@ -130,7 +130,7 @@ func TestWatch(t *testing.T) {
 }
 
 // TestHardBound: the deadline of the context ends a wait whose own bound has not
-// passed, and is named.
+// passed, and the message names it.
 func TestHardBound(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -199,7 +199,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// FuzzConsole: what a guest prints makes nothing panic, and nothing grow.
+// FuzzConsole: no output of a guest causes a panic or unbounded memory.
 func FuzzConsole(f *testing.F) {
 	f.Add("[\x1b[0;31mFAILED\x1b[0m] Failed to start \x1b[0;1;39mx\x1b[0m.\r\n", "login: \r\xff")
 	f.Fuzz(func(t *testing.T, a, b string) {

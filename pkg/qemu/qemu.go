@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package qemu boots disk images in virtual machines: it finds out what
-// machine a disk is for, plans its command line, and runs it with the serial
-// console in view. The image is never written. It knows neither declarations
-// nor how images are made.
+// Package qemu boots disk images in virtual machines: it determines the machine
+// that a disk is for, plans its command line, and runs it with a view of the serial
+// console. The image is never written. The package knows neither declarations nor
+// how images are made.
 package qemu
 
 import (
@@ -25,8 +25,8 @@ import (
 type Disk struct {
 	Path   string
 	Format string // QEMU's name: raw, vmdk, qcow2, vpc or vhdx
-	// Offset and Length are where in the file it is, when it does not take
-	// all of it, as in an OVA; Length 0 means all.
+	// Offset and Length locate the image in the file if it is only a part of the
+	// file, as in an OVA; Length 0 means the whole file.
 	Offset, Length int64
 }
 
@@ -39,20 +39,20 @@ func (e *MissingError) Error() string { return e.What + " is not installed" }
 type Session struct {
 	Machine Machine
 	Disk    Disk
-	Disc    *Disk  // in the CD drive, if the machine's facts have one
+	Disc    *Disk  // disc in the CD drive, if the machine's facts have one
 	More    []Disk // further disks, as many as the machine's facts have
-	Dir     string // for the overlay and the like; emptied by the caller
+	Dir     string // for the overlay and other files; emptied by the caller
 	Accel   string // see Accelerator
 	Stdin   io.Reader
-	Console io.Writer // what the guest prints on its serial port
-	// Terminal hands standard input and output to QEMU as they are.
+	Console io.Writer // gets the guest's output on the serial port
+	// Terminal connects QEMU directly to standard input and output.
 	Terminal bool
 
 	started func(pid int) // may be nil
 }
 
-// Run starts the machine and waits until it ends by itself or ctx does; the
-// latter is not an error. QEMU is killed when this process dies.
+// Run starts the machine and waits until it ends by itself or until ctx ends, which
+// is not an error. QEMU is killed when this process dies.
 func (s Session) Run(ctx context.Context) error {
 	args, err := s.prepare(ctx)
 	if err != nil {
@@ -109,7 +109,7 @@ func (s Session) prepare(ctx context.Context) ([]string, error) {
 	return s.Machine.Arguments(overlays, vars, s.Accel, s.Terminal), nil
 }
 
-// overlays makes the files that take what the guest writes, one for each drive, in
+// overlays makes the files to which the guest's writes go, one for each drive, in
 // the order of Machine.drives.
 func (s Session) overlays(ctx context.Context) ([]string, error) {
 	all := []Disk{s.Disk}
@@ -132,8 +132,8 @@ func (s Session) overlays(ctx context.Context) ([]string, error) {
 	return overlays, nil
 }
 
-// overlay makes the file that takes what the guest writes to a disk; size 0 leaves
-// the disk its own.
+// overlay makes the file to which the guest's writes to a disk go; with size 0, its
+// size is that of the disk.
 func (d Disk) overlay(ctx context.Context, path string, size int64) error {
 	img := program("qemu-img")
 	if img == "" {
@@ -154,7 +154,7 @@ func (d Disk) overlay(ctx context.Context, path string, size int64) error {
 	return nil
 }
 
-// backing names the image so that no part of its name means anything to QEMU.
+// backing names the image so that no character of its name has a meaning for QEMU.
 func (d Disk) backing() (string, error) {
 	path, err := filepath.Abs(d.Path)
 	if err != nil {
@@ -169,8 +169,8 @@ func (d Disk) backing() (string, error) {
 	return "json:" + string(b), err
 }
 
-// program is where a program is, also where an ordinary user's PATH does not
-// look; "" means nowhere.
+// program is the path of a program, also in directories that are not in an ordinary
+// user's PATH; "" means that it was not found.
 func program(name string) string {
 	if p, err := exec.LookPath(name); err == nil {
 		return p
@@ -183,7 +183,7 @@ func program(name string) string {
 	return ""
 }
 
-// IsMissing reports whether the host lacks something, and what.
+// IsMissing reports whether the host lacks a program or file, and which.
 func IsMissing(err error) (*MissingError, bool) {
 	var m *MissingError
 	return m, errors.As(err, &m)

@@ -39,8 +39,7 @@ func run(t *testing.T, name string, args ...string) {
 	}
 }
 
-// made is a disk that foreign tools have made: a table, and a FAT partition
-// with files.
+// made is a disk made by foreign tools: a table, and a FAT partition with files.
 func made(t *testing.T, table, fat string, files ...string) []byte {
 	t.Helper()
 	dir := t.TempDir()
@@ -94,7 +93,7 @@ func detect(t *testing.T, b []byte) Facts {
 
 func TestDetect(t *testing.T) {
 	many := []string{"EFI/BOOT/BOOTX64.EFI"}
-	for i := range 70 { // more than a cluster of entries
+	for i := range 70 { // more entries than fit into a cluster
 		many = append(many, "EFI/"+string(rune('a'+i%26))+strings.Repeat("x", i/26)+".txt")
 	}
 	for _, tt := range []struct {
@@ -134,7 +133,7 @@ func boardHeader(name string) []byte {
 	return b
 }
 
-// FuzzDetect: no disk makes it panic, and none takes it long.
+// FuzzDetect: no disk causes a panic or takes long.
 func FuzzDetect(f *testing.F) {
 	mbr := make([]byte, 4096)
 	mbr[450], mbr[454], mbr[510], mbr[511] = 0x0C, 1, 0x55, 0xAA
@@ -185,7 +184,7 @@ func TestPlan(t *testing.T) {
 		{"no EFI", Facts{BIOS: true}, Options{Firmware: "efi"}, "it has no EFI loader"},
 		{"no BIOS", Facts{EFI: []string{"x64"}}, Options{Firmware: "bios"}, "no boot code for a BIOS"},
 		{"foreign EFI", Facts{EFI: []string{"arm"}}, Options{}, "no machine is known for EFI loaders of arm only"},
-		{"bus", Facts{BIOS: true}, Options{Bus: "usb"}, `disk bus "usb" is none of ahci`},
+		{"bus", Facts{BIOS: true}, Options{Bus: "usb"}, `disk bus "usb" is not one of ahci`},
 		{"firmware", Facts{BIOS: true}, Options{Firmware: "uboot"}, `firmware "uboot" is neither`},
 		{"EFI and pvscsi", Facts{EFI: []string{"x64"}}, Options{Bus: "pvscsi"}, "no UEFI firmware for QEMU reads disks on bus pvscsi"},
 	} {
@@ -212,7 +211,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// session is one with the probe's disk: it prints 64, and then nothing.
+// session is a run with the probe's disk: it prints 64, and then nothing.
 func session(t *testing.T) Session {
 	t.Helper()
 	tool(t, "qemu-system-x86_64")
@@ -290,7 +289,7 @@ func asConsole(err error, c **ConsoleError) bool {
 	return ok
 }
 
-// still is a clock that does not go.
+// still is a clock that does not advance.
 func still() Spent { return Spent{} }
 
 func TestConsole(t *testing.T) {
@@ -337,8 +336,7 @@ func TestConsole(t *testing.T) {
 	}
 }
 
-// TestProbe: the probe works where virtualization certainly does, and its
-// source is what was assembled.
+// TestProbe: the probe works with TCG, and the binary matches its source.
 func TestProbe(t *testing.T) {
 	s := session(t)
 	why, err := tryProbe(t.Context(), s.Machine, t.TempDir(), TCG, time.Minute)
@@ -377,7 +375,7 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// A KVM that lets one guest through and not the next does not work.
+// A KVM that lets one guest succeed and not the next does not work.
 func TestProbeAll(t *testing.T) {
 	for _, tt := range []struct {
 		works int

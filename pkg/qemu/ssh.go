@@ -11,13 +11,13 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// provision is what systemd 252 makes the superuser's authorized_keys of a
-// credential with.
+// provision is the file by which systemd 252 makes the superuser's authorized_keys
+// from a credential.
 const provision = "usr/lib/tmpfiles.d/provision.conf"
 
-// CheckKey explains why the system on a disk would not take Options.Key, as far as
-// that can be told without starting it. A root file system that is neither
-// ext4 nor FAT is not looked into.
+// CheckKey explains why the system on a disk would not accept Options.Key, as far
+// as this can be seen without booting it. A root file system that is neither ext4
+// nor FAT is not examined.
 func CheckKey(r io.ReaderAt, size int64) error {
 	table, err := partition.Read(r, size)
 	if err != nil {
@@ -52,7 +52,7 @@ func checkRoot(found map[string]*tree.Entry) error {
 	return nil
 }
 
-// mentions reports whether a small file has a text.
+// mentions reports whether a small file contains a text.
 func mentions(e *tree.Entry, text string) bool {
 	if e.Content == nil || e.Size > 1<<20 {
 		return false

@@ -8,11 +8,11 @@ import (
 	"syscall"
 )
 
-// dieTogether has the kernel kill a program when this process dies. Call done when
-// it has ended.
+// dieTogether makes the kernel kill a program when this process dies. Call done
+// when the program has ended.
 func dieTogether(cmd *exec.Cmd, ownGroup bool) (done func()) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: ownGroup}
-	// PDEATHSIG follows the thread that started the child.
+	// PDEATHSIG is tied to the thread that started the child.
 	runtime.LockOSThread()
 	return runtime.UnlockOSThread
 }

@@ -6,6 +6,6 @@ package qemu
 
 import "os/exec"
 
-// dieTogether does nothing: only Linux kills a program when the process that has
-// started it dies. It still ends with its context.
+// dieTogether does nothing: only Linux can kill a program when its parent dies. The
+// program still ends with its context.
 func dieTogether(*exec.Cmd, bool) (done func()) { return func() {} }

@@ -20,7 +20,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
-// refused makes a finding of an error about what may not be read; other errors stay.
+// refused turns an error about a path that may not be read into a finding, and
+// leaves other errors as they are.
 func refused(err error, at finding.Span, what string) error {
 	if outside, ok := confine.Is(err); ok {
 		return &finding.ListError{Findings: finding.Findings{outside.Finding(at, what)}}
@@ -28,8 +29,8 @@ func refused(err error, at finding.Span, what string) error {
 	return err
 }
 
-// find is files.Find within what the declaration may read. What is outside is not
-// looked for.
+// find is files.Find, limited to what the declaration may read. Paths outside are
+// not looked up.
 func (r *Resolver) find(s *decl.Stage, source string) (string, error) {
 	places := []string{source}
 	if !filepath.IsAbs(source) {
@@ -46,7 +47,8 @@ func (r *Resolver) find(s *decl.Stage, source string) (string, error) {
 	return files.Find(s, source)
 }
 
-// checkImage refuses a layout or an archive of this machine that is outside.
+// checkImage refuses a layout or an archive on this machine that is outside the
+// roots.
 func (r *Resolver) checkImage(ref string, a *decl.From) error {
 	file, ok := oci.LocalFile(ref)
 	if !ok {
@@ -59,7 +61,7 @@ func (r *Resolver) checkImage(ref string, a *decl.From) error {
 	return refused(err, a.Span, fmt.Sprintf("image %q", a.Image))
 }
 
-// noLinks refuses a directory with links in it, which may lead out of it.
+// noLinks refuses a directory that contains links, which may lead out of it.
 func noLinks(dir string) error {
 	return files.Walk(dir, func(rel, _ string, st fs.FileInfo) error {
 		if st.Mode()&fs.ModeSymlink != 0 {
@@ -69,7 +71,7 @@ func noLinks(dir string) error {
 	})
 }
 
-// checkMirrors refuses mirrors of this machine that are outside.
+// checkMirrors refuses mirrors on this machine that are outside the roots.
 func (r *Resolver) checkMirrors(b *decl.Bootstrap) error {
 	for attr, mirror := range map[string]string{"mirror": b.Mirror, "security-mirror": b.SecurityMirror} {
 		dir, ok := localPath(strings.ReplaceAll(mirror, "{snapshot}", b.Snapshot))
@@ -83,8 +85,8 @@ func (r *Resolver) checkMirrors(b *decl.Bootstrap) error {
 	return nil
 }
 
-// CheckGit refuses the address of a git repository on this machine that is outside of
-// the roots, or that has its objects from elsewhere.
+// CheckGit refuses the address of a git repository on this machine that is outside
+// the roots, or that takes its objects from elsewhere.
 func CheckGit(within *confine.Roots, address string) error {
 	dir, ok := localPath(address)
 	if within == nil || !ok {
@@ -93,7 +95,7 @@ func CheckGit(within *confine.Roots, address string) error {
 	if !plainURL(address) {
 		return &confine.OutsideError{Path: address}
 	}
-	for _, place := range []string{dir, dir + ".git"} { // git looks at both
+	for _, place := range []string{dir, dir + ".git"} { // git tries both
 		for _, at := range []string{place, filepath.Join(place, ".git")} {
 			switch err := within.Check(at); {
 			case errors.Is(err, fs.ErrNotExist):
@@ -109,8 +111,8 @@ func CheckGit(within *confine.Roots, address string) error {
 	return nil
 }
 
-// selfContained refuses a repository that leads git to the files of another one. Of a
-// work tree it looks at nothing but the repository itself.
+// selfContained refuses a repository that leads git to files of another one. It does
+// not check files of a work tree outside its repository.
 func selfContained(dir string, mayBeTree bool) error {
 	if mayBeTree && !slices.ContainsFunc([]string{"objects", "commondir", "HEAD"}, func(name string) bool {
 		_, err := os.Lstat(filepath.Join(dir, name))
@@ -127,9 +129,9 @@ func selfContained(dir string, mayBeTree bool) error {
 	})
 }
 
-// plainURL reports whether an address, if it is a file URL, can be taken for one path only:
-// versions of git drop a host or take it for a part of the path, and follow links
-// before a "..".
+// plainURL reports whether an address is not a file URL, or is one with a single meaning:
+// versions of git drop a host or treat it as a part of the path, and follow links before a
+// "..".
 func plainURL(address string) bool {
 	rest, isURL := strings.CutPrefix(address, "file://")
 	if !isURL {
@@ -139,7 +141,7 @@ func plainURL(address string) bool {
 	return err == nil && strings.HasPrefix(decoded, "/") && !slices.Contains(strings.Split(decoded, "/"), "..")
 }
 
-// localPath is the directory that an address on this machine means.
+// localPath is the directory that an address on this machine denotes.
 func localPath(address string) (string, bool) {
 	dir, isURL := strings.CutPrefix(address, "file://")
 	if isURL {
@@ -147,7 +149,7 @@ func localPath(address string) (string, bool) {
 		if err == nil {
 			dir = decoded
 		}
-		if !strings.HasPrefix(dir, "/") { // git takes the host for a part of the path
+		if !strings.HasPrefix(dir, "/") { // git treats the host as a part of the path
 			dir = "/" + dir
 		}
 	}

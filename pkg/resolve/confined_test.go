@@ -25,7 +25,8 @@ func confinedTo(t *testing.T, dirs ...string) *confine.Roots {
 	return r
 }
 
-// A repository of this machine is inside, with all that git would read of it.
+// A repository on this machine is accepted if it is inside the roots, with
+// everything that git would read from it.
 func TestCheckGit(t *testing.T) {
 	top := t.TempDir()
 	own, private := filepath.Join(top, "own"), filepath.Join(top, "private")
@@ -55,7 +56,7 @@ func TestCheckGit(t *testing.T) {
 		private: false, "file://" + private: false, at("../private"): false, "file://" + own + "/" + escaped: false, "file://" + own + "/x/../../private": false,
 		at("lends"): false, at("linked"): false, at("pointer"): false, at("common"): false, at("ends"): false, at("inner"): false, at("out"): false, at("half"): false,
 		"file://host" + at("bare"): false, "file://" + own + "/x/../bare": false, "file://" + own + "/x/%2e%2e/bare": false, at("evil"): false,
-		"file:/" + private: false, // git takes what looks like a host for a part of the path
+		"file:/" + private: false, // git treats what looks like a host as a part of the path
 	} {
 		err := CheckGit(within, address)
 		if _, outside := confine.Is(err); outside == allowed {
@@ -67,7 +68,7 @@ func TestCheckGit(t *testing.T) {
 	}
 }
 
-// A layout inside must not lead out by a link.
+// A layout inside the roots must not lead out by a link.
 func TestCheckLayout(t *testing.T) {
 	own := t.TempDir()
 	lay := filepath.Join(own, "lay")
@@ -88,7 +89,7 @@ func TestCheckLayout(t *testing.T) {
 	}
 }
 
-// What is outside is a finding at its place, and nothing of it is looked at.
+// A path outside the roots is a finding at its place, and nothing of it is read.
 func TestConfined(t *testing.T) {
 	top := t.TempDir()
 	own := filepath.Join(top, "own")

@@ -14,7 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
-// filled is plan.FillIn with the variables of base images, which are looked up where
+// filled is plan.FillIn with the variables of base images, which are looked up if
 // something needs them.
 func (r *Resolver) filled(ctx context.Context, stages []*decl.Stage, out *Resolved) ([]*decl.Stage, finding.Findings, error) {
 	for {
@@ -50,7 +50,8 @@ func (r *Resolver) filled(ctx context.Context, stages []*decl.Stage, out *Resolv
 	}
 }
 
-// imageEnvironment are the variables of an image, which its digest stands for.
+// imageEnvironment returns the variables of an image, which are determined by its
+// digest.
 func (r *Resolver) imageEnvironment(ctx context.Context, ref, pinned string) ([]string, error) {
 	id := key.Name("pin environment", plan.DigestOf(pinned), r.Arch)
 	if p, ok := r.Pins.read(id); ok && p.Environment != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
-// The image is asked for its variables only where they matter, and once.
+// The image is asked for its variables only if they matter, and once.
 func TestVariablesOfImages(t *testing.T) {
 	dir := t.TempDir()
 	layout := ociLayout(t, filepath.Join(dir, "base"), []string{"PATH=/bin", "APP=/srv/app"})

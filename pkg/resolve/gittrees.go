@@ -68,9 +68,9 @@ func (r *Resolver) trees(ctx context.Context, d *decl.Declaration, out *Resolved
 	return nil
 }
 
-// missingRevisions tells where the revisions are declared that do not exist, if there
-// is nothing else that is wrong. at are the places in trees of those that were
-// asked for.
+// missingRevisions turns an error into findings at the places of the revisions that
+// do not exist, if nothing else is wrong. at are the indices in trees of the
+// revisions that were asked for.
 func missingRevisions(err error, asked []git.Tree, at []int, trees []plan.GitTree) error {
 	var findings finding.Findings
 	for _, none := range git.Missing(err) {
@@ -86,8 +86,8 @@ func missingRevisions(err error, asked []git.Tree, at []int, trees []plan.GitTre
 	return &finding.ListError{Findings: findings}
 }
 
-// ResolveTrees resolves the git trees of a declaration alone, whether a stage
-// checks them out or not.
+// ResolveTrees resolves only the git trees of a declaration, even if no stage
+// checks them out.
 func (r *Resolver) ResolveTrees(ctx context.Context, d *decl.Declaration) ([]plan.GitTree, error) {
 	out := &Resolved{}
 	if err := r.trees(ctx, d, out); err != nil {
@@ -99,8 +99,8 @@ func (r *Resolver) ResolveTrees(ctx context.Context, d *decl.Declaration) ([]pla
 	return out.Trees, nil
 }
 
-// fixed is what a revision is wherever it is asked for: a commit id, which is
-// checked when it is fetched, or what the lock file says.
+// fixed is the commit of a revision that does not change: a commit id, which is
+// checked when it is fetched, or what the lock file has.
 func (r *Resolver) fixed(url string, t *plan.GitTree) (git.Pinned, bool) {
 	if git.IsCommit(t.Revision) {
 		return git.Pinned{URL: url, Revision: t.Revision, Commit: t.Revision}, true
@@ -113,7 +113,7 @@ func (r *Resolver) fixed(url string, t *plan.GitTree) (git.Pinned, bool) {
 	return git.Pinned{}, false
 }
 
-// pinned is what an earlier build has found a revision to be.
+// pinned is the commit that an earlier build has found for a revision.
 func (r *Resolver) pinned(url string, t *plan.GitTree) (git.Pinned, bool) {
 	p, ok := r.Pins.read(gitPin(git.Redact(url), t.Revision))
 	if !ok || p.Git == nil || r.Update {
@@ -123,10 +123,11 @@ func (r *Resolver) pinned(url string, t *plan.GitTree) (git.Pinned, bool) {
 	return *p.Git, true
 }
 
-// lockedName is the tree's name in a lock file: wherever it is fetched from here.
+// lockedName is the tree's name in a lock file, whatever address it is fetched from
+// here.
 func lockedName(t *plan.GitTree) string { return t.URL + " " + t.Revision }
 
-// unlockedTree says that a tree is not in the lock file, if there is one, and
+// unlockedTree notes a tree that is not in the lock file, if there is one, and
 // reports whether that is a mistake.
 func (r *Resolver) unlockedTree(t *plan.GitTree, out *Resolved) bool {
 	what := fmt.Sprintf("revision %s of %s", t.Revision, t.URL)

@@ -44,14 +44,14 @@ func gitIn(t *testing.T, dir string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// newCommit moves the branch on.
+// newCommit adds a commit to the branch.
 func newCommit(t *testing.T, dir string) string {
 	t.Helper()
 	gitIn(t, dir, "commit", "--quiet", "--allow-empty", "-m", "more")
 	return gitIn(t, dir, "rev-parse", "HEAD")
 }
 
-// treesDeclaration has trees of the repository, the base layer first.
+// treesDeclaration has trees from the repository, the base layer first.
 func treesDeclaration(t *testing.T, dir string, revisions ...string) *decl.Declaration {
 	t.Helper()
 	text := fmt.Sprintf(`<redo><layer_declaration><remote name="r" baseurl="%s/"/><baselayer remote="r" repo="poky" revision=%q/>`, filepath.Dir(dir), revisions[0])
@@ -73,8 +73,8 @@ func newTreesResolver(t *testing.T) *Resolver {
 	}
 }
 
-// TestTreesStay: a branch is what it was at first until Update is set, or what
-// the lock file says, wherever it is by now.
+// TestTreesStay: a branch stays at its first commit until Update is set, or at the
+// lock file's commit, wherever it is by now.
 func TestTreesStay(t *testing.T) {
 	dir := newRepository(t)
 	first := newCommit(t, dir)
@@ -124,8 +124,8 @@ func TestTreesStay(t *testing.T) {
 	}
 }
 
-// TestTreesUnresolved: revisions that do not exist are told with their places,
-// all of them.
+// TestTreesUnresolved: all revisions that do not exist are reported at their
+// places.
 func TestTreesUnresolved(t *testing.T) {
 	dir := newRepository(t)
 	newCommit(t, dir)
@@ -147,7 +147,7 @@ func TestTreesUnresolved(t *testing.T) {
 		t.Errorf("findings (-got +want):\n%s", diff)
 	}
 
-	if err := os.RemoveAll(filepath.Join(filepath.Dir(dir), "other")); err != nil { // whose server is away
+	if err := os.RemoveAll(filepath.Join(filepath.Dir(dir), "other")); err != nil { // whose server does not answer
 		t.Fatal(err)
 	}
 	r = newTreesResolver(t)

@@ -24,16 +24,16 @@ import (
 // lockVersion is the version of the lock file's format.
 const lockVersion = 1
 
-// maxLock is the most bytes of a lock file that are read.
+// maxLock is the size in bytes of the largest lock file that is read.
 const maxLock = 64 << 20
 
-// Lock is the content of a lock file: what names that move were resolved to. It
+// Lock is the content of a lock file: what changing names were resolved to. It
 // belongs to a declaration and means the same on every host.
 type Lock struct {
 	Version    int                  `json:"version"`
 	Images     []LockedImage        `json:"images"`     // by name
 	Bootstraps []debian.Locked      `json:"bootstraps"` // by suite, architecture and packages
-	Git        map[string]LockedGit `json:"git"`        // "URL REVISION" -> what that was
+	Git        map[string]LockedGit `json:"git"`        // "URL REVISION" -> its commit
 }
 
 // LockedImage is the image of a FROM.
@@ -46,13 +46,13 @@ type LockedImage struct {
 // LockedGit is a revision of a git repository.
 type LockedGit struct {
 	Commit string `json:"commit"`
-	Ref    string `json:"ref,omitempty"` // full name of the branch or tag that the revision was
+	Ref    string `json:"ref,omitempty"` // full name of the branch or tag that the revision named
 }
 
-// LockPath is where the lock file of a declaration is.
+// LockPath is the path of a declaration's lock file.
 func LockPath(declaration string) string { return declaration + ".lock" }
 
-// ReadLock reads a lock file. One that does not exist is fs.ErrNotExist.
+// ReadLock reads a lock file. If it does not exist, the error is fs.ErrNotExist.
 func ReadLock(path string) (*Lock, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -105,8 +105,8 @@ var (
 	lockedCommit = lazyregexp.New(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 )
 
-// Write writes a lock file: an entry a line, in an order that does not depend
-// on the declaration's, so that differences are short.
+// Write writes a lock file: one entry per line, in an order that does not depend on
+// the declaration's, so that diffs are short.
 func (l *Lock) Write(path string) error {
 	l.sort()
 	var b bytes.Buffer
@@ -153,12 +153,12 @@ func (l *Lock) bootstrap(b debian.Bootstrap) (debian.Locked, bool) {
 	return l.Bootstraps[i], true
 }
 
-// lockable reports whether a FROM's image may be another one tomorrow.
+// lockable reports whether the image of a FROM may change.
 func lockable(name string) bool {
 	return name != "scratch" && !strings.HasPrefix(name, "containers-storage:@")
 }
 
-// Lock is what the stages that the targets need were resolved to.
+// Lock returns what the stages that the targets need were resolved to.
 func (out *Resolved) Lock(d *decl.Declaration, targets []string) (*Lock, error) {
 	stages, err := plan.Order(d.Stages, targets)
 	if err != nil {
@@ -191,8 +191,8 @@ func (out *Resolved) Lock(d *decl.Declaration, targets []string) (*Lock, error) 
 	return l, nil
 }
 
-// lockedForm is a pinned reference as a lock file has it: of an image on this
-// machine the digest alone, since it lies elsewhere on another.
+// lockedForm is a pinned reference as it is written to a lock file: for an image on
+// this machine the digest alone, since its place may differ on another machine.
 func lockedForm(ref, pinned string) string {
 	if !oci.IsLocal(ref) {
 		return pinned
@@ -204,7 +204,7 @@ func lockedForm(ref, pinned string) string {
 	return digest
 }
 
-// Within reports whether all that l has is in other, and the same there.
+// Within reports whether other has all entries of l, with the same values.
 func (l *Lock) Within(other *Lock) bool {
 	for _, i := range l.Images {
 		if got, ok := other.image(i.Name, i.Arch); !ok || got != i.Digest {

@@ -44,7 +44,7 @@ func newImage(t *testing.T) v1.Image {
 	return img
 }
 
-// push gives a tag of a registry to a new image.
+// push makes a registry's tag point to a new image.
 func push(t *testing.T, ref string) {
 	t.Helper()
 	tag, err := name.NewTag(ref, name.Insecure)
@@ -56,8 +56,8 @@ func push(t *testing.T, ref string) {
 	}
 }
 
-// newHost is a resolver on a host of its own: nothing is pinned there, and its
-// mirrors do not answer.
+// newHost is a resolver on another host: nothing is pinned there, and its mirrors
+// do not answer.
 func newHost(t *testing.T, mirror string) *Resolver {
 	t.Helper()
 	return &Resolver{
@@ -79,7 +79,7 @@ func lockedSid(version string) debian.Locked {
 }
 
 // TestLock writes a lock file on one host and resolves on two others, after the
-// registry has moved: all come to the same keys.
+// registry has changed: all get the same keys.
 func TestLock(t *testing.T) {
 	srv := httptest.NewServer(registry.New())
 	t.Cleanup(srv.Close)
@@ -131,7 +131,8 @@ func TestLock(t *testing.T) {
 			t.Errorf("another host with %s comes to other keys", mirror)
 		}
 	}
-	// A lock written again is the same, byte for byte; a moved one is not within it.
+	// A lock written again is the same, byte for byte; a changed one is not within
+	// the old one.
 	before, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +160,7 @@ func TestLock(t *testing.T) {
 	}
 }
 
-// TestLocked refuses whatever the lock file does not have, all of it at once.
+// TestLocked reports everything that the lock file does not have, at once.
 func TestLocked(t *testing.T) {
 	dir := t.TempDir()
 	lay, err := layout.Write(filepath.Join(dir, "lay"), empty.Index)
@@ -197,7 +198,8 @@ func TestLocked(t *testing.T) {
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("findings (-got +want):\n%s", diff)
 	}
-	// Without Locked a note is enough, and what cannot be had is an error of its own.
+	// Without Locked a missing entry is only noted, and what cannot be looked up is
+	// an error of its own.
 	var notes []string
 	r.Locked, r.Note = false, func(stage, text string) { notes = append(notes, stage+": "+strings.Fields(text)[0]) }
 	if _, err := r.Resolve(t.Context(), d, []string{"l"}); err != nil {
@@ -215,7 +217,7 @@ func TestLocked(t *testing.T) {
 	}
 }
 
-// An image on this machine is locked by its digest, wherever it lies.
+// An image on this machine is locked by its digest, wherever it is.
 func TestLockOfLayout(t *testing.T) {
 	dir := t.TempDir()
 	d := decltest.Parse(t, `<buildstage id="l"><action>FROM oci:lay</action></buildstage>`)
@@ -246,8 +248,8 @@ func TestLockOfLayout(t *testing.T) {
 	}
 }
 
-// Entries are in one order, whatever the declaration's, and any other value is a
-// difference.
+// The order of entries does not depend on the declaration, and any changed value is
+// a difference.
 func TestLockOrder(t *testing.T) {
 	dir := t.TempDir()
 	images := []LockedImage{{"a", "amd64", "x@sha256:" + hash}, {"a", "arm64", "x@sha256:" + hash}, {"b", "amd64", "x@sha256:" + hash}}

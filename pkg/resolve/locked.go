@@ -13,11 +13,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
-// lockHint is how a lock file gets what it lacks.
+// lockHint is the remedy for a missing entry.
 const lockHint = "carosbuild lock writes a new one"
 
-// lockedBootstrap looks a bootstrap up in the lock file. Without an entry the
-// caller goes on as without a lock file, unless nothing may move.
+// lockedBootstrap looks a bootstrap up in the lock file. If there is no entry, the
+// caller continues as without a lock file, unless Locked is set.
 func (r *Resolver) lockedBootstrap(s *decl.Stage, want debian.Bootstrap, out *Resolved) (*debian.Resolution, bool, error) {
 	l, ok := r.Lock.bootstrap(want)
 	if !ok {
@@ -30,8 +30,8 @@ func (r *Resolver) lockedBootstrap(s *decl.Stage, want debian.Bootstrap, out *Re
 	return res, false, nil
 }
 
-// lockedImage looks an image up in the lock file: pinned is "" when it is to be
-// resolved as without one.
+// lockedImage looks an image up in the lock file: pinned is "" if the image is to
+// be resolved as without one.
 func (r *Resolver) lockedImage(ctx context.Context, s *decl.Stage, a *decl.From, out *Resolved) (pinned string, refused bool, err error) {
 	if !lockable(a.Image) {
 		return "", false, nil
@@ -54,7 +54,7 @@ func (r *Resolver) lockedImage(ctx context.Context, s *decl.Stage, a *decl.From,
 	return now, false, nil
 }
 
-// moved is about an image on this machine that is not the locked one.
+// moved reports an image on this machine that differs from the locked one.
 func (r *Resolver) moved(s *decl.Stage, a *decl.From, got, want string, out *Resolved) bool {
 	text := fmt.Sprintf("image %s is %s here, and %s in the lock file", a.Image, got, want)
 	if r.Locked {
@@ -65,8 +65,8 @@ func (r *Resolver) moved(s *decl.Stage, a *decl.From, got, want string, out *Res
 	return false
 }
 
-// unlocked is about something that the lock file does not have. It reports
-// whether it may not be resolved now.
+// unlocked notes something that the lock file does not have. It reports whether it
+// must not be resolved now.
 func (r *Resolver) unlocked(stage string, at finding.Span, what string, out *Resolved) bool {
 	if r.Locked {
 		out.refused = append(out.refused, finding.Finding{Span: at, Summary: what + " is not in the lock file", Hint: lockHint})

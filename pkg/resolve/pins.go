@@ -17,10 +17,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
-// Pins remember what names that move were resolved to: the digest of an image
-// reference, the packages of a suite. Without them a build that has nothing to
-// do would need the network, and would do everything again whenever a mirror
-// moves.
+// Pins remember what changing names were resolved to: the digest of an image
+// reference, the packages of a suite. Without them a build that has nothing to do
+// would need the network, and everything would be built again whenever a mirror
+// changes.
 type Pins struct{ Dir string }
 
 // pin is the content of one file of Pins.
@@ -58,30 +58,32 @@ func (p Pins) write(key string, v pin) error {
 	return nil
 }
 
-// Fsck checks the pins, and what else is kept beside them in the same way.
+// Fsck checks the pins and the other values that are stored beside them in the same
+// way.
 func (p Pins) Fsck(ctx context.Context, c *fsck.Check) error {
 	return sealed.Fsck(ctx, c, "pin", p.Dir, "removed; the name is resolved again")
 }
 
-// unfinished is how long a pin takes to be written, and far longer.
+// unfinished is the age of a file that nobody is writing any more: writing a pin
+// takes far less.
 const unfinished = time.Minute
 
-// Units are what may go: files of pins that were being written when their process
-// was killed. The pins themselves stay.
+// Units are what may be removed: files of pins whose writer was killed. The pins
+// themselves are kept.
 func (p Pins) Units(now time.Time) []evict.Unit {
 	var out []evict.Unit
 	for _, n := range p.abandoned(now) {
-		if u, err := evict.Measure(n); err == nil { // else it is gone meanwhile
+		if u, err := evict.Measure(n); err == nil { // else it has been removed meanwhile
 			out = append(out, u)
 		}
 	}
 	return out
 }
 
-// abandoned are the files that Units are of.
+// abandoned are the files that Units are made from.
 func (p Pins) abandoned(now time.Time) []string {
 	var out []string
-	names, _ := filepath.Glob(filepath.Join(p.Dir, ".new-*")) // the pattern is right
+	names, _ := filepath.Glob(filepath.Join(p.Dir, ".new-*")) // the pattern is valid
 	for _, n := range names {
 		if st, err := os.Lstat(n); err == nil && now.Sub(st.ModTime()) > unfinished {
 			out = append(out, n)
@@ -90,7 +92,7 @@ func (p Pins) abandoned(now time.Time) []string {
 	return out
 }
 
-// sweep removes them. It is a courtesy: what it cannot do, it leaves.
+// sweep removes them. Errors are ignored, since nothing depends on it.
 func (p Pins) sweep(now time.Time) {
 	for _, n := range p.abandoned(now) {
 		_ = os.Remove(n)

@@ -40,8 +40,8 @@ func TestPins(t *testing.T) {
 	}
 }
 
-// A pin that was being written when its process was killed goes with the next
-// one; what somebody may be writing stays.
+// A pin whose writer was killed is removed when the next one is written; a file
+// that may still be written is kept.
 func TestUnfinishedPins(t *testing.T) {
 	p := Pins{Dir: t.TempDir()}
 	old, young := filepath.Join(p.Dir, ".new-1"), filepath.Join(p.Dir, ".new-2")

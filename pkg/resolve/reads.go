@@ -13,9 +13,9 @@ import (
 )
 
 // Reads are the files and directories of this machine that building the targets
-// reads, as far as they are there: sources, images in layouts and archives,
-// keyrings, mirrors and git repositories. Sources with variables in their names are
-// known when there is a plan: see PlannedReads.
+// reads, as far as they exist: sources, images in layouts and archives, keyrings,
+// mirrors and git repositories. Sources with variables in their names are known
+// only from a plan: see PlannedReads.
 func (r *Resolver) Reads(d *decl.Declaration, targets []string) ([]disk.Input, error) {
 	stages, err := plan.Order(d.Stages, targets)
 	if err != nil {
@@ -52,7 +52,7 @@ func PlannedReads(p *plan.Plan) []disk.Input {
 	var in []disk.Input
 	for i := range p.Stages {
 		for _, l := range slices.Concat(p.Stages[i].Inputs(), p.Stages[i].Local()) {
-			if filepath.IsAbs(l.Path) { // no image of the store
+			if filepath.IsAbs(l.Path) { // not an image of the store
 				in = append(in, disk.Input{Path: l.Path, What: l.What})
 			}
 		}

@@ -24,13 +24,13 @@ import (
 
 // Images looks images up, wherever they are.
 type Images interface {
-	// Resolve is a reference with the digest of the image for an architecture.
+	// Resolve returns a reference with the digest of the image for an architecture.
 	Resolve(ctx context.Context, ref, arch string) (pinned string, err error)
-	// Environment are the variables, NAME=VALUE, of an image's configuration.
+	// Environment returns the variables, NAME=VALUE, of an image's configuration.
 	Environment(ctx context.Context, ref, arch string) ([]string, error)
 }
 
-// Resolver looks up what a plan depends on outside of the declaration.
+// Resolver looks up what a plan depends on outside the declaration.
 type Resolver struct {
 	Pins     Pins
 	Fetcher  *debian.Fetcher
@@ -39,18 +39,18 @@ type Resolver struct {
 	Git      *git.Cache
 	Added    files.Memory   // of the files of this machine that are added
 	Rewrites git.Rewrites   // of git remotes
-	Within   *confine.Roots // that the declaration may read; what Rewrites name is the caller's
+	Within   *confine.Roots // roots that the declaration may read; what Rewrites names is chosen by the caller
 	Arch     string         // Debian name
 	Epoch    *int64
-	Update   bool // resolve again what is pinned
+	Update   bool // resolve pinned names again
 	Now      func() time.Time
 	Note     func(stage, text string)
 	// Bases are stages with a bootstrap that others, by their ids, are based on
 	// without starting from them: those start from stored images.
 	Bases   map[string]*decl.Stage
-	Lock    *Lock // counts before pins; may be nil
-	Locked  bool  // what is not in Lock is a mistake
-	Partial bool  // what a server does not answer is noted in Unresolved: the plan is only shown
+	Lock    *Lock // takes precedence over pins; may be nil
+	Locked  bool  // a name that is not in Lock is a mistake
+	Partial bool  // look-ups that a server does not answer are noted in Unresolved: the plan is only shown
 }
 
 // Resolved is what Resolve found.
@@ -59,9 +59,9 @@ type Resolved struct {
 	refused finding.Findings // what is not locked, and must be
 }
 
-// Resolve looks up everything that the targets need. Missing files and
-// unknown images are findings of one finding.ListError; an unreachable mirror
-// or registry ends it at once.
+// Resolve looks up everything that the targets need. Missing files and unknown
+// images are findings of one finding.ListError; an unreachable mirror or registry
+// ends the look-up at once.
 func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []string) (*Resolved, error) {
 	stages, err := plan.Order(d.Stages, targets)
 	if err != nil {
@@ -96,7 +96,7 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 		}
 		for _, a := range s.Actions {
 			if c, ok := a.(*decl.Copy); ok && len(c.Variables) > 0 && len(missing) > 0 {
-				continue // its names may not be what they are going to be
+				continue // variables in its names may not have their final values
 			}
 			found, err := r.action(ctx, s, a, out)
 			if err != nil {
@@ -141,7 +141,7 @@ func (r *Resolver) addedFiles(ctx context.Context, s *decl.Stage, a *decl.Copy, 
 			fs_ = append(fs_, outside.Finding(a.Span, fmt.Sprintf("source %q of %s", src, a.Kind())))
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case a.Optional && errors.Is(err, fs.ErrNotExist), len(out.Unresolved) > 0 && strings.Contains(src, "$"): // of an image that was not looked up
+		case a.Optional && errors.Is(err, fs.ErrNotExist), len(out.Unresolved) > 0 && strings.Contains(src, "$"): // from an image that was not looked up
 			out.Files[plan.SourceKey(s.ID, src)] = ""
 		case errors.Is(err, fs.ErrNotExist):
 			fs_ = append(fs_, finding.Finding{
@@ -154,7 +154,7 @@ func (r *Resolver) addedFiles(ctx context.Context, s *decl.Stage, a *decl.Copy, 
 	return fs_, nil
 }
 
-// addedFile finds a source and makes the digest of what is found.
+// addedFile finds a source and computes its digest.
 func (r *Resolver) addedFile(ctx context.Context, s *decl.Stage, src string, out *Resolved) error {
 	path, err := r.find(s, src)
 	if err != nil {
@@ -177,7 +177,7 @@ func (r *Resolver) addedFile(ctx context.Context, s *decl.Stage, src string, out
 	return err
 }
 
-// namedError is an error about a file by the name that the user knows.
+// namedError is an error about a file under the name that the user knows.
 type namedError struct {
 	error
 	found, path string

@@ -23,7 +23,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
-// wanted is a stage's bootstrap in the words of package debian.
+// wanted is a stage's bootstrap in the terms of package debian.
 func (r *Resolver) wanted(s *decl.Stage) (debian.Bootstrap, error) {
 	b := s.Bootstrap
 	want := debian.Bootstrap{
@@ -55,7 +55,7 @@ func (r *Resolver) wanted(s *decl.Stage) (debian.Bootstrap, error) {
 	return want, r.mistakes(s, want.Check())
 }
 
-// host is what this machine says of mirrors, as every machine may see it.
+// host is what this machine says about mirrors, without secrets.
 func (r *Resolver) host() *debian.Host {
 	h := r.Host.Public()
 	return &h
@@ -68,7 +68,7 @@ func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) 
 	}
 	out.Wanted[s.ID] = want
 	if want.Keyring != "" {
-		// Packages that are pinned are not checked against it any more: it may be gone.
+		// The keyring is not needed for pinned packages, and may no longer exist.
 		if out.Keyrings[s.ID], err = files.Digest(ctx, want.Keyring); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return r.mistakes(s, &debian.Mistake{Attr: "keyring", Value: s.Bootstrap.Keyring, Text: fmt.Sprintf("keyring %q: %v", s.Bootstrap.Keyring, err), Err: err})
 		}
@@ -84,7 +84,7 @@ func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) 
 		out.Packages[s.ID] = p.Debian
 	} else {
 		mirror := plan.MirrorOf(want.Mirror, r.Host.Mirror)
-		if why := out.Unresolved[mirror]; why != "" { // it is not asked again
+		if why := out.Unresolved[mirror]; why != "" { // do not ask for it again
 			out.Unresolved[plan.BootstrapOf(s.ID)] = why
 			return nil
 		}
@@ -104,8 +104,8 @@ func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) 
 		}
 	}
 	out.Without[s.ID] = out.Packages[s.ID].Without
-	// Steps on top install packages from the suites as they are now: what
-	// those were counts, not only what the bootstrap itself took from them.
+	// Steps on top install packages from the suites in their current state: all of
+	// it counts, not only what the bootstrap itself installed.
 	state := []string{out.Packages[s.ID].Digest()}
 	for _, rel := range out.Packages[s.ID].Releases {
 		state = append(state, rel.Suite, rel.Date.UTC().Format(time.RFC3339))
@@ -125,7 +125,7 @@ func (e *BootstrapError) Error() string {
 }
 func (e *BootstrapError) Unwrap() error { return e.Err }
 
-// bootstrapPin is where it is noted what a bootstrap came to on this host.
+// bootstrapPin is the pin for the result of a bootstrap on this host.
 func (r *Resolver) bootstrapPin(want debian.Bootstrap) string {
 	fields := []string{
 		"pin debian", want.Suite, want.Arch, want.Variant, key.List(want.Components), key.List(want.Packages), want.Keyring,
@@ -137,8 +137,8 @@ func (r *Resolver) bootstrapPin(want debian.Bootstrap) string {
 	return key.Name(fields...)
 }
 
-// mistakes turns what is wrong with a bootstrap into findings at the attributes
-// to blame. Another error says what it is about.
+// mistakes turns errors of a bootstrap into findings at the attributes that cause
+// them. Another error names the stage.
 func (r *Resolver) mistakes(s *decl.Stage, err error) error {
 	if cache, ok := errors.AsType[*debian.CacheError](err); ok {
 		return &remedy.Error{

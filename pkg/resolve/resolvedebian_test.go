@@ -23,8 +23,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
-// What is wrong with a bootstrap is shown under the value that is to blame,
-// once, with what was meant.
+// A mistake in a bootstrap is shown under the value that causes it, once, with a
+// suggestion.
 func TestBootstrapMistakes(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
@@ -105,7 +105,8 @@ func TestBootstrapMistakesOfWords(t *testing.T) {
 	}
 }
 
-// A directory for downloads that cannot be made is not the mirror's fault.
+// If the directory for downloads cannot be made, the message does not blame the
+// mirror.
 func TestBootstrapWithoutACache(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("ETag", `"a"`)
@@ -127,8 +128,8 @@ func TestBootstrapWithoutACache(t *testing.T) {
 	}
 }
 
-// TestBootstrapWords takes the words and values that the declaration allows to
-// the package that works with them.
+// TestBootstrapWords passes the words and values that the declaration allows to the
+// package that uses them.
 func TestBootstrapWords(t *testing.T) {
 	schema := string(decl.Schema())
 	_, variants, _ := strings.Cut(schema, `<attribute name="variant">`)
@@ -165,7 +166,7 @@ func TestBootstrapWords(t *testing.T) {
 	}
 }
 
-// TestRefusedValues are those that the declaration must not let through.
+// TestRefusedValues are values that the declaration must refuse.
 func TestRefusedValues(t *testing.T) {
 	for _, attrs := range []string{
 		`suite="a/b"`, `suite="sid" components="../x"`, `suite="sid" packages="vim;id"`, `suite="sid" packages="vim="`,
@@ -179,8 +180,9 @@ func TestRefusedValues(t *testing.T) {
 	}
 }
 
-// A keyring counts by its content: another machine has it under another name. Where
-// the packages are pinned it may be gone, since it was read when they were resolved.
+// A keyring counts by its content: on another machine it may have another name. If
+// the packages are pinned it may be missing, since it was read when they were
+// resolved.
 func TestKeyringDigest(t *testing.T) {
 	dir := t.TempDir()
 	keyring := filepath.Join(dir, "k.gpg")

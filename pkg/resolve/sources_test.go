@@ -15,8 +15,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/registry"
 )
 
-// Sources that no stage may have, or that look like what they are not, are
-// findings at their place.
+// Sources that are not allowed, or that only look like sources, are findings at
+// their places.
 func TestSourcesThatAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	for name, to := range map[string]string{"environ": "/proc/self/environ", "self": "/proc/self"} {

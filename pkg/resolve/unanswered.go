@@ -8,13 +8,13 @@ import (
 )
 
 // IsNetwork reports whether a mirror, a registry or a git server could not be
-// reached, or did not answer as it should.
+// reached, or did not answer properly.
 func IsNetwork(err error) bool {
 	return registry.IsNetwork(err)
 }
 
-// put remembers why a look-up failed, if plans may have gaps and the network is
-// to blame. It reports whether the plan can go on.
+// put remembers why a look-up failed, if plans may have gaps and the network is the
+// cause. It reports whether planning can continue.
 func (r *Resolver) put(out *Resolved, err error, names ...string) bool {
 	if !r.Partial || !IsNetwork(err) {
 		return false

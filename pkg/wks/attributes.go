@@ -62,7 +62,8 @@ func (d *disk) place(c *command, a *attributes, fs string) {
 	}
 }
 
-// freeLabel is a label for a partition that GRUB looks for: no part has it.
+// freeLabel is a label for a partition that GRUB looks for: no other partition has
+// it.
 func (d *disk) freeLabel() string {
 	label := "BOOT"
 	for n := 2; slices.ContainsFunc(d.parts, func(c *command) bool { return strings.EqualFold(c.value("--label"), label) }); n++ {
@@ -92,7 +93,7 @@ func (d *disk) kind(c *command, a *attributes) {
 	}
 }
 
-// uuid adds the one that is declared: a disk has one for the file system and the
+// uuid adds the declared UUID: a disk has one UUID for both the file system and the
 // partition.
 func (d *disk) uuid(c *command, a *attributes, fs string) {
 	part, own := c.value("--uuid"), c.value("--fsuuid")
@@ -109,11 +110,11 @@ func (d *disk) uuid(c *command, a *attributes, fs string) {
 		return
 	}
 	if part != "" && part != own {
-		d.Warn(c.at("--uuid"), "", "--uuid is left out: the partition has the file system's --fsuuid, or one of its own")
+		d.Warn(c.at("--uuid"), "", "--uuid is left out: the partition gets its UUID from --fsuuid, or its own")
 	}
 }
 
-// sizeOf is the size of a partition whose content is known, or not.
+// sizeOf is the size of a partition, whose content may be known or not.
 func (d *disk) sizeOf(c *command, fits bool) string {
 	switch {
 	case c.has("--fixed-size"):
@@ -143,7 +144,7 @@ func (d *disk) sizeOf(c *command, fits bool) string {
 	return "fit+" + human(extra)
 }
 
-// fsOf is the file system of a partition, "" for none.
+// fsOf is the file system of a partition, or "".
 func (d *disk) fsOf(c *command) (fs string, ok bool) {
 	v := c.value("--fstype")
 	if k := kindOf(v); k.Name == v && (k.Tree || k.Sized) {
@@ -166,17 +167,17 @@ func (d *disk) fsOf(c *command) (fs string, ok bool) {
 	}
 }
 
-// kindOf is what a file system can hold, nothing for one that is not known.
+// kindOf says what a file system can hold. It is empty for an unknown file system.
 func kindOf(fs string) kind.FileSystem {
 	k, _ := kind.ByName(fs)
 	return k
 }
 
-// labelled reports whether what wic calls so has a label.
+// labelled reports whether the file system that wic calls so has a label.
 func labelled(fstype string) bool {
 	k, ok := kind.ByName(fstype)
 	return !ok || k.Label > 0
 }
 
-// roots are the file systems that a root can be on.
+// roots are the file systems that a root can have.
 func roots() []string { return kind.Names(func(k kind.FileSystem) bool { return k.Tree }) }

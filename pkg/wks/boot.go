@@ -32,7 +32,7 @@ func (d *disk) bootimg(c *command, a attributes, src string) {
 	default:
 		inside = d.efi(c)
 	}
-	if len(inside) == 0 { // it has been said
+	if len(inside) == 0 { // it has been reported
 		return
 	}
 	if c.value("--label") == "" && strings.HasPrefix(inside[len(inside)-1], "<loader ") { // GRUB finds it by its label
@@ -61,8 +61,8 @@ func (d *disk) menu(element, initrd, title string) string {
 	return fmt.Sprintf("<%s%s %s/>", element, kernel, strings.Join(a, " "))
 }
 
-// root is what the kernel is told of the root file system: wic names a device
-// unless a UUID or a label is asked for; a UUID is right on every machine.
+// root is the kernel's argument for the root file system. wic names a device unless
+// a UUID or a label is asked for; a UUID is right on every machine.
 func (d *disk) root() string {
 	for i, c := range d.parts {
 		if d.mountpoint(c) != "/" {
@@ -76,7 +76,7 @@ func (d *disk) root() string {
 	return ""
 }
 
-// bootPartition has what boards boot from.
+// bootPartition has the files that boards boot from.
 func (d *disk) bootPartition(c *command) []string {
 	d.onlyParams(c, "loader")
 	d.Warn(c.at("--source"), "add its other files with <copy>", "only the kernel and the device trees are copied, where wic copies IMAGE_BOOT_FILES of the machine's configuration")

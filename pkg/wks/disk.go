@@ -26,14 +26,14 @@ type disk struct {
 	boot  bool     // a boot menu was written
 
 	label   map[string]finding.Span // labels of file systems, and where they are given
-	lines   int                     // of text
-	current finding.Span            // what is being written
-	origins map[int]finding.Span    // of lines of text, which count from 1
+	lines   int                     // number of lines of text
+	current finding.Span            // place of the part being written
+	origins map[int]finding.Span    // of the lines of text, which count from 1
 	indent  string
 }
 
-// deployed is the pattern of a file that bitbake has deployed: TMPDIR may have the
-// name of the C library behind it.
+// deployed is the pattern of a file that bitbake has deployed: TMPDIR may be
+// followed by the name of the C library.
 const deployed = "/REDO/build/tmp*/deploy/images/*/"
 
 func attr(s string) string { return xmltext.EscapeAttr(s) }
@@ -44,7 +44,7 @@ func (d *disk) line(format string, args ...any) {
 	fmt.Fprintf(&d.text, d.indent+format+"\n", args...)
 }
 
-// write writes the disk; findings say what it lacks.
+// write writes the disk; findings say what is missing.
 func (d *disk) write(source string) {
 	d.table, d.taken = "mbr", map[string]bool{}
 	switch t := d.bootloader.value("--ptable"); t {
@@ -105,7 +105,8 @@ func (d *disk) write(source string) {
 	}
 }
 
-// deployValue matches references to deployed files, which only a build knows.
+// deployValue matches references to deployed files, which are known only after a
+// build.
 var deployValue = lazyregexp.New(`"deploy:[a-z-]+"`)
 
 // selfCheck parses the disk that was written, and reports what a declaration cannot
@@ -128,7 +129,7 @@ func (d *disk) mounts() {
 	}
 }
 
-// checkTimeout requires a number of seconds, whether there is a menu or not.
+// checkTimeout requires a number of seconds, even if there is no menu.
 func (d *disk) checkTimeout() {
 	if t := d.bootloader.value("--timeout"); !d.bootloader.open && strings.Trim(t, "0123456789") != "" {
 		d.Fail(d.bootloader.at("--timeout"), "", "timeout %s is not a number", finding.Quote(t))
@@ -139,7 +140,7 @@ func (d *disk) bios(c *command) bool {
 	return c.value("--source") == "bootimg-pcbios" || c.value("--source") == "bootimg-biosplusefi"
 }
 
-// align is what all partitions are aligned at, if it is not the usual 1M.
+// align is the alignment of all partitions, if it is not the default of 1M.
 func (d *disk) align() string {
 	most := int64(0)
 	for _, c := range d.parts {
@@ -155,7 +156,7 @@ func (d *disk) align() string {
 	return human(most)
 }
 
-// human is a size in KiB as a declaration has it.
+// human is a size in KiB in the form of declarations.
 func human(kib int64) string {
 	switch {
 	case kib%(1<<20) == 0:
@@ -166,7 +167,7 @@ func human(kib int64) string {
 	return fmt.Sprintf("%dK", kib)
 }
 
-// common reports options that no partition has, whatever its source.
+// common reports options that a partition cannot have, whatever its source.
 func (d *disk) common(c *command) {
 	for _, name := range []string{"--exclude-path", "--include-path", "--change-directory"} {
 		if c.has(name) {
@@ -174,10 +175,10 @@ func (d *disk) common(c *command) {
 		}
 	}
 	if c.has("--no-table") && c.value("--source") != "rawcopy" {
-		d.Fail(c.at("--no-table"), "--source rawcopy", "only a file can be outside of the partition table")
+		d.Fail(c.at("--no-table"), "--source rawcopy", "only a file can be outside the partition table")
 	}
 	if t := c.value("--type"); t == "logical" {
-		d.Fail(c.at("--type"), "bootloader --ptable gpt does without them", "logical partitions are not made")
+		d.Fail(c.at("--type"), "bootloader --ptable gpt does not need them", "logical partitions are not made")
 	}
 	for _, name := range []string{"--mkfs-extraopts", "--fsoptions", "--fspassno", "--hidden"} {
 		if c.has(name) && c.value(name) != "" || name == "--hidden" && c.has(name) {
@@ -185,7 +186,7 @@ func (d *disk) common(c *command) {
 		}
 	}
 	if c.has("--size") && c.has("--fixed-size") {
-		d.Fail(c.at("--fixed-size"), "take one of them out", "--size and --fixed-size exclude each other")
+		d.Fail(c.at("--fixed-size"), "remove one of them", "--size and --fixed-size exclude each other")
 	}
 	if first := d.parts[0]; d.disk(c) != d.disk(first) {
 		d.Fail(c.at("--ondisk"), "write a file for each", "the partitions are on several disks")
@@ -243,7 +244,7 @@ func (d *disk) element(a attributes, inside []string) {
 	d.line("  </partition>")
 }
 
-// plain is a partition without content; made tells whether it has a file system.
+// plain writes a partition without content; made says whether it has a file system.
 func (d *disk) plain(c *command, a attributes, made bool) {
 	fs := ""
 	if made && c.has("--fstype") {
@@ -255,7 +256,7 @@ func (d *disk) plain(c *command, a attributes, made bool) {
 	d.element(a, nil)
 }
 
-// rootfs is a partition with the image's root file system.
+// rootfs writes a partition with the image's root file system.
 func (d *disk) rootfs(c *command, a attributes) {
 	if dir := c.value("--rootfs-dir"); dir != "" {
 		d.Fail(c.at("--rootfs-dir"), "write path= with the directory, archive or image in the stage", "root file system %s is not the image's own", finding.Quote(dir))
@@ -276,7 +277,7 @@ func (d *disk) rootfs(c *command, a attributes) {
 	d.element(a, nil)
 }
 
-// rawcopy is a partition, or a place of the disk, with the bytes of a file.
+// rawcopy writes a partition, or an area of the disk, with the bytes of a file.
 func (d *disk) rawcopy(c *command, a attributes) {
 	d.onlyParams(c, "file")
 	file := c.params()["file"]
@@ -286,7 +287,7 @@ func (d *disk) rawcopy(c *command, a attributes) {
 	}
 	if c.has("--no-table") {
 		if !c.has("--offset") {
-			d.Fail(c.at("--no-table"), "give it --offset", "the file has no place on the disk")
+			d.Fail(c.at("--no-table"), "give it --offset", "the file has no offset on the disk")
 			return
 		}
 		d.line(`  <blob from="%s" at="%s"/>`, attr(deployed+file), human(d.size(c, "--offset", 'K')))
@@ -302,7 +303,7 @@ func (d *disk) rawcopy(c *command, a attributes) {
 	d.element(a, nil)
 }
 
-// validFile tells whether a name stays in the directory that is deployed.
+// validFile reports whether a name stays in the directory of deployed files.
 func validFile(name string) bool {
 	return path.Clean("/"+name) == "/"+name && !strings.ContainsAny(name, "\x00\n")
 }

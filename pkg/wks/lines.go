@@ -22,22 +22,22 @@ type word struct {
 // line is a command with its words.
 type line struct {
 	words []word
-	at    finding.Span // of all of it
+	at    finding.Span // of the whole line
 	open  bool         // a variable has no value
 }
 
 var variable = lazyregexp.New(`\$\{[^{}@\n\t :]+\}`)
 
-// Bounds of a line whose variables stand for others.
+// Bounds of a line whose variables contain others.
 const (
-	maxLine       = 4 << 10 // as it is written
+	maxLine       = 4 << 10 // text as written
 	maxExpanded   = 16 << 10
 	maxExpansions = 100
 	maxLines      = 10_000
 )
 
-// expand puts the values of variables into a line, as bitbake would have them.
-// unknown are those that have none. It is not ok where there is no end of them.
+// expand replaces the variables in a line by their values, as bitbake would.
+// unknown are those that have no value. It is not ok if the expansion does not end.
 func expand(s string, vars map[string]string) (out string, unknown []string, ok bool) {
 	from := 0
 	for range maxExpansions {
@@ -63,8 +63,8 @@ func expand(s string, vars map[string]string) (out string, unknown []string, ok 
 
 var errQuote = errors.New("a quote is not closed")
 
-// split splits a line into words as a shell would, without expanding anything;
-// at is the place of a part of the line.
+// split splits a line into words as a shell would, without expanding anything; at
+// returns the place of a part of the line.
 func split(s string, at func(from, to int) finding.Span) ([]word, error) {
 	var out []word
 	var b strings.Builder
@@ -113,7 +113,7 @@ func split(s string, at func(from, to int) finding.Span) ([]word, error) {
 	return out, nil
 }
 
-// lines calls f with each line of a file that is not empty or a comment.
+// lines calls f for each line of a file that is not empty or a comment.
 func (r *reader) lines(src decl.Source, f func(line)) {
 	n := 0
 	for raw := range strings.Lines(string(src.Data)) {
@@ -167,7 +167,7 @@ func (r *reader) lines(src decl.Source, f func(line)) {
 	}
 }
 
-// wordAt is where a part of a line is.
+// wordAt returns the place of a part of the line.
 func wordAt(whole finding.Span, text, part string) finding.Span {
 	i := strings.Index(text, part)
 	if i < 0 {

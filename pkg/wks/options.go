@@ -13,7 +13,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
-// option is how an option of a command takes values.
+// option says how many values an option takes.
 type option int
 
 const (
@@ -35,18 +35,18 @@ var (
 	bootloaderOptions = map[string]option{"--append": value, "--configfile": value, "--ptable": value, "--timeout": value, "--source": value}
 )
 
-// command is a line with its options taken apart.
+// command is a line, split into options and operands.
 type command struct {
 	line
 	operands []word
 	given    map[string]word // value of an option, or the option itself
-	broken   bool            // what it says is not known in full, and has been told
+	broken   bool            // a part of it could not be read, which has been reported
 }
 
-// has tells whether an option is given.
+// has reports whether an option is given.
 func (c *command) has(name string) bool { _, ok := c.given[name]; return ok }
 
-// value is that of an option, or "".
+// value is the value of an option, or "".
 func (c *command) value(name string) string { return c.given[name].text }
 
 // at is the place of an option's value, or of the line.
@@ -57,7 +57,7 @@ func (c *command) at(name string) finding.Span {
 	return c.line.at
 }
 
-// options takes a line apart. Options may be shortened as long as they are
+// options parses the options of a line. They may be shortened as long as they are
 // unambiguous.
 func (r *reader) options(l line, known map[string]option) *command {
 	c := &command{line: l, given: map[string]word{}}
@@ -74,7 +74,7 @@ func (r *reader) options(l line, known map[string]option) *command {
 		if full == "" {
 			if full = r.unknown(word{name, w.at}, known); full == "" {
 				if !joined && len(rest) > 0 && !strings.HasPrefix(rest[0].text, "--") {
-					rest = rest[1:] // its value, most likely
+					rest = rest[1:] // probably its value
 				}
 				continue
 			}
@@ -103,8 +103,8 @@ func (r *reader) options(l line, known map[string]option) *command {
 	return c
 }
 
-// unknown reports an option that does not exist. It returns the one that is most
-// likely meant, or "".
+// unknown reports an option that does not exist. It returns the one that was
+// probably meant, or "".
 func (r *reader) unknown(w word, known map[string]option) string {
 	hint := words.DidYouMean(w.text, slices.Sorted(maps.Keys(known)))
 	if len(w.text) < 4 {
@@ -116,7 +116,7 @@ func (r *reader) unknown(w word, known map[string]option) string {
 	return meant
 }
 
-// lengthen is the option that a beginning stands for, or "".
+// lengthen returns the option that a prefix stands for, or "".
 func lengthen(name string, known map[string]option) string {
 	if _, ok := known[name]; ok {
 		return name
@@ -133,8 +133,8 @@ func lengthen(name string, known map[string]option) string {
 	return ""
 }
 
-// size is a size in KiB: a number in the unit that an option has by itself, or with
-// one of its own.
+// size is a size in KiB. It is given as a number in the option's own unit, or with
+// a unit.
 func (r *reader) size(c *command, name string, unit byte) int64 {
 	w, ok := c.given[name]
 	if !ok {
@@ -167,7 +167,7 @@ func (c *command) params() map[string]string {
 	return out
 }
 
-// onlyParams warns of settings that are not among those that count.
+// onlyParams warns of settings that are ignored.
 func (r *reader) onlyParams(c *command, known ...string) {
 	for p := range strings.SplitSeq(c.value("--sourceparams"), ",") {
 		if k, _, _ := strings.Cut(strings.TrimSpace(p), "="); k != "" && !slices.Contains(known, k) {

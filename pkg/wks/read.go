@@ -23,20 +23,20 @@ const (
 	maxPartitions = 128
 )
 
-// Options say what a file leaves to the build.
+// Options are the decisions that a file leaves to the build.
 type Options struct {
-	ID   string            // of the disk
+	ID   string            // id of the disk
 	Arch string            // Debian's name of the disk's architecture, for EFI programs; empty: amd64
 	Vars map[string]string // values of ${NAME}
-	// BIOS is the text of a stage with what a <bios> needs, and BIOSStage its id;
-	// empty: the disk's own stage has it.
+	// BIOS is the text of a stage that has the programs for <bios>, and BIOSStage
+	// its id; empty: the disk's own stage has them.
 	BIOS, BIOSStage string
-	// Include reads a file that another one includes, by its name and that of the
-	// other; nil: none.
+	// Include reads a file that another one includes, given both names; nil: files
+	// cannot be included.
 	Include func(name, from string) (decl.Source, error)
 }
 
-// reader reads a file and what it includes.
+// reader reads a file and the files that it includes.
 type reader struct {
 	Options
 	finding.Collector
@@ -45,8 +45,8 @@ type reader struct {
 	bootloader *command
 }
 
-// Read makes the text of a disk from a kickstart file. It is nil if the findings
-// have errors. sources are the file and what it includes, for
+// Read makes the text of a disk from a kickstart file. The text is nil if the
+// findings include errors. sources are the file and those that it includes, for
 // finding.Findings.Render.
 func Read(src decl.Source, o Options) (xml []byte, sources []decl.Source, fs finding.Findings) {
 	r := &reader{Options: o}
@@ -144,19 +144,20 @@ func (r *reader) include(l line, from string) {
 	}
 }
 
-// efiNames are what the firmware of an architecture, by Debian's name of it, calls
-// the architecture.
+// efiNames are the names by which firmware calls an architecture, by Debian's
+// names.
 var efiNames = map[string]string{"amd64": "X64", "i386": "IA32", "arm64": "AA64", "armhf": "ARM", "armel": "ARM", "riscv64": "RISCV64", "loong64": "LOONGARCH64"}
 
-// Arches are the architectures that have programs for EFI, by Debian's names.
+// Arches are the architectures that have EFI programs, by Debian's names.
 func Arches() []string { return slices.Sorted(maps.Keys(efiNames)) }
 
-// efiName is what firmware of an architecture looks for.
+// efiName is the file name that an architecture's firmware looks for.
 func (o Options) efiName() string {
 	return "/EFI/BOOT/BOOT" + efiNames[cmp.Or(o.Arch, "amd64")] + ".EFI"
 }
 
-// name is what a partition is called: as it says, or after where it is mounted.
+// name is a partition's name: the one it is given, or one made from its mount
+// point.
 func (r *reader) name(c *command, taken map[string]bool) string {
 	name := c.value("--part-name")
 	if name == "" && len(c.operands) > 0 {

@@ -92,11 +92,11 @@ func readArchive(t *testing.T, ar *txtar.Archive) map[string]string {
 	return got
 }
 
-// deploy matches the values for what bitbake has deployed.
+// deploy matches values that name files deployed by bitbake.
 var deploy = regexp.MustCompile(`"deploy:[a-z-]+"`)
 
-// checkDisk wants a disk that a declaration may have. What is deployed has paths
-// for the purpose.
+// checkDisk requires a disk that a declaration may have. Deployed files get paths
+// for this purpose.
 func checkDisk(t testing.TB, xml []byte) {
 	t.Helper()
 	src := decl.Source{Name: "made", Data: deploy.ReplaceAll(xml, []byte(`"/x"`))}
@@ -111,7 +111,7 @@ func checkDisk(t testing.TB, xml []byte) {
 	}
 }
 
-// checkSpans wants each finding at a place that its file has.
+// checkSpans checks that the place of each finding exists in its file.
 func checkSpans(t testing.TB, sources []decl.Source, fs finding.Findings) {
 	t.Helper()
 	for _, f := range fs {
@@ -127,8 +127,8 @@ func checkSpans(t testing.TB, sources []decl.Source, fs finding.Findings) {
 	}
 }
 
-// TestPublished reads the kickstart files that poky has, out of a git
-// repository, and says what becomes of each.
+// TestPublished reads poky's kickstart files from a git repository, and says what
+// becomes of each.
 func TestPublished(t *testing.T) {
 	poky := os.Getenv("CAROSBUILD_POKY")
 	if poky == "" {
@@ -201,7 +201,7 @@ func asked(text string) []string {
 	return all
 }
 
-// FuzzKickstart reads anything as a kickstart file.
+// FuzzKickstart reads arbitrary bytes as a kickstart file.
 func FuzzKickstart(f *testing.F) {
 	for _, ar := range decltest.Archives(f, "testdata/*.txtar") {
 		f.Add(string(ar.Files[0].Data), "grub-efi")
@@ -220,7 +220,7 @@ func FuzzKickstart(f *testing.F) {
 	})
 }
 
-// TestBounds: variables that stand for themselves, and many findings.
+// TestBounds: variables that contain themselves, and many findings.
 func TestBounds(t *testing.T) {
 	o := Options{ID: "x", Vars: map[string]string{"A": "${B}${B}", "B": "${A}${A}", "C": "${C}", "LONG": strings.Repeat("x", maxExpanded)}}
 	for _, tt := range []struct{ data, want string }{
@@ -241,7 +241,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestPage compares the disk that docs/kas.md shows with what is made of its
+// TestPage compares the disk that docs/kas.md shows with the one made from its
 // kickstart file.
 func TestPage(t *testing.T) {
 	block := func(kind string) string {
@@ -250,13 +250,13 @@ func TestPage(t *testing.T) {
 		return text
 	}
 	xml, _, fs := Read(decl.Source{Name: "image.wks", Data: []byte(block("wks"))}, Options{ID: "image"})
-	_, got, _ := strings.Cut(string(xml), "\n") // behind the comment
+	_, got, _ := strings.Cut(string(xml), "\n") // after the comment
 	if diff := cmp.Diff(got, block("xml")); diff != "" {
 		t.Errorf("the disk (-got +page), with %v:\n%s", fs, diff)
 	}
 }
 
-// page is what docs/kas.md has about kickstart files.
+// page is the section of docs/kas.md about kickstart files.
 func page(t *testing.T) string {
 	t.Helper()
 	data, err := os.ReadFile("../../docs/kas.md")
@@ -267,7 +267,8 @@ func page(t *testing.T) string {
 	return part
 }
 
-// TestControls has characters that would steer a terminal, which shows the disk.
+// TestControls has characters that could steer the terminal on which the disk is
+// shown.
 func TestControls(t *testing.T) {
 	for _, c := range []string{"\x1b]0;x\x07", "\u009b", "\u202e"} {
 		src := decl.Source{Name: "a.wks", Data: []byte("part / --source rootfs --fstype ext4 --label \"a" + c + "\" --size 10\n")}

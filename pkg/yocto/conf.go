@@ -8,15 +8,15 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// continued is the end of a line that goes on in the next one.
+// continued is the end of a line that continues on the next one.
 var continued = lazyregexp.New(`\\[ \t\r]*\n`)
 
 // machineLine matches an assignment without an override, so not MACHINE:append.
 var machineLine = lazyregexp.New(`(?m)^[ \t]*(?:export[ \t]+)?MACHINE[ \t]*(\?\?=|\?=|:=|=)[ \t]*(?:"(.*)"|'(.*)')[ \t\r]*$`)
 
-// MachineOf is MACHINE of a local.conf, "" if that does not say. As with bitbake, the
-// last = or := counts; ?= has no effect behind another assignment but ??=; and the
-// last ??= is the value where there is nothing else.
+// MachineOf is MACHINE of a local.conf, or "" if it is not set. As in bitbake, the
+// last = or := counts; ?= has no effect after another assignment except ??=; and the
+// last ??= is the value if there is no other assignment.
 func MachineOf(conf string) string {
 	value, weak := "", ""
 	set := false

@@ -4,7 +4,7 @@ package yocto
 
 import "testing"
 
-// TestMachineOf has the values that bitbake takes.
+// TestMachineOf has the values that bitbake would use.
 func TestMachineOf(t *testing.T) {
 	for conf, want := range map[string]string{
 		"":                                                      "",

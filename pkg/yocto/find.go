@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package yocto finds what a build of the Yocto Project has deployed: the
-// machine, the image and the files that a disk is made from, under the names
-// that OpenEmbedded has given them from 2014 on. It looks at names and links,
-// and reads no more of a file than it takes to tell a kernel's version. What is
-// made of the files is not its concern.
+// Package yocto finds the files that a build of the Yocto Project has deployed: the
+// machine, the image and the files from which a disk is made, under the names that
+// OpenEmbedded has used since 2014. It looks at names and links, and reads a file
+// only to find a kernel's version. What the files are used for is up to the caller.
 package yocto
 
 import (
@@ -16,39 +15,39 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// defaultDirs are where images are deployed in a build directory of redomat's:
-// TMPDIR has the name of the C library behind it unless the distribution
+// defaultDirs are the directories of deployed images in redomat's build directory:
+// the name of TMPDIR ends with that of the C library unless the distribution
 // prevents that (TCLIBCAPPEND).
 var defaultDirs = []string{"/REDO/build/tmp/deploy/images", "/REDO/build/tmp-*/deploy/images"}
 
 // Query says what to look for. The zero value finds the only image of the only
 // machine.
 type Query struct {
-	Dir     string // with the machines' directories, or one of those; "" for where redomat has it
+	Dir     string // has the machines' directories, or is one of them; "" for redomat's place
 	Machine string // "" for the only one
 	Image   string // IMAGE_BASENAME, "" for the only one
 
-	// What configuration and targets of the build say, where the above says
-	// nothing.
+	// What the build's configuration and targets say, used if the fields above are
+	// empty.
 	LikelyMachine string
-	LikelyImages  []string // the likeliest first; what is not an image does no harm
+	LikelyImages  []string // the likeliest first; names that are not images are ignored
 }
 
-// Deployed is what one machine's directory has for one image.
+// Deployed is the content of one machine's directory for one image.
 type Deployed struct {
-	Dir     string // in the tree, without a slash in front
-	Machine string // "" if the directory is not named after it
+	Dir     string // path in the tree, without a leading slash
+	Machine string // "" if the directory is not named after one
 	Image   string // "" if there is none
-	Why     string // how the machine and the image were told, "" if there was nothing to choose
-	Old     bool   // overrides of configuration are written with _ and not with :
+	Why     string // how the machine and the image were chosen, "" if there was no choice
+	Old     bool   // overrides in the configuration are written with _ instead of :
 
 	tree  *tree.Tree
-	names []string // of the files in Dir
-	build string   // TMPDIR, "" if it is not known
+	names []string // names of the files in Dir
+	build string   // TMPDIR, "" if not known
 }
 
-// Find finds the machine and the image. Errors are of the declaration: they say
-// what there is, and what to write to choose.
+// Find finds the machine and the image. Errors are mistakes of the declaration:
+// they list the choices, and say what to write.
 func Find(t *tree.Tree, q Query) (*Deployed, error) {
 	dirs, err := imageDirs(t, q)
 	if err != nil {
@@ -65,7 +64,7 @@ func Find(t *tree.Tree, q Query) (*Deployed, error) {
 	return d, d.findImage(q)
 }
 
-// imageDirs are the directories that have one for each machine.
+// imageDirs are the directories that contain one directory for each machine.
 func imageDirs(t *tree.Tree, q Query) ([]string, error) {
 	patterns := defaultDirs
 	if q.Dir != "" {
@@ -74,7 +73,7 @@ func imageDirs(t *tree.Tree, q Query) ([]string, error) {
 	var dirs []string
 	for _, p := range patterns {
 		found, err := t.Glob(p)
-		if err != nil { // there is none
+		if err != nil { // it does not exist
 			continue
 		}
 		for _, f := range found {
@@ -83,7 +82,7 @@ func imageDirs(t *tree.Tree, q Query) ([]string, error) {
 			}
 		}
 	}
-	dirs = union(nil, dirs) // links lead to the same one
+	dirs = union(nil, dirs) // links may lead to the same one
 	if len(dirs) == 0 {
 		return nil, &Error{
 			Text:   fmt.Sprintf("nothing is deployed: there is no directory %s", strings.Join(patterns, " or ")),
@@ -93,8 +92,8 @@ func imageDirs(t *tree.Tree, q Query) ([]string, error) {
 	return dirs, nil
 }
 
-// noDirRemedy names the directories that images are deployed in, if the tree has
-// any: those whose name ends as bitbake has it.
+// noDirRemedy names the directories in the tree that have deployed images, if any:
+// those whose path ends as bitbake's does.
 func noDirRemedy(t *tree.Tree, q Query) string {
 	var all []string
 	for _, e := range t.Entries {
@@ -116,7 +115,7 @@ func noDirRemedy(t *tree.Tree, q Query) string {
 func findMachine(t *tree.Tree, q Query, dirs []string) (*Deployed, error) {
 	var all []*Deployed
 	for _, dir := range dirs {
-		if names := files(t, dir); slices.ContainsFunc(names, deployedName) && q.Dir != "" { // the machine's own
+		if names := files(t, dir); slices.ContainsFunc(names, deployedName) && q.Dir != "" { // the machine's own directory
 			all = append(all, &Deployed{Dir: dir, Machine: machineOf(path.Base(dir), names), tree: t, names: names})
 			continue
 		}
@@ -162,7 +161,7 @@ func findMachine(t *tree.Tree, q Query, dirs []string) (*Deployed, error) {
 	}
 }
 
-// element is what of a declaration chooses the directory.
+// element is the element that would choose this directory.
 func (d *Deployed) element() string {
 	if d.Machine == "" { // nothing says which machine it is for
 		return fmt.Sprintf("<deploy dir=%q/>", "/"+d.Dir)
@@ -184,7 +183,7 @@ func confMachine(t *tree.Tree, dirs []string) string {
 	return ""
 }
 
-// machineOf is the machine whose directory it is: most file names have it.
+// machineOf is the machine that a directory is for: it is in most file names.
 func machineOf(dir string, names []string) string {
 	if slices.ContainsFunc(names, func(n string) bool { return strings.Contains(n, "-"+dir) }) {
 		return dir
@@ -205,7 +204,7 @@ func machines(all []*Deployed) string {
 	return few(slices.Compact(names))
 }
 
-// files are the names in a directory that are, or lead to, files.
+// files are the names in a directory that are files, or links to files.
 func files(t *tree.Tree, dir string) []string {
 	e, err := t.Lookup(dir)
 	if err != nil {
@@ -222,7 +221,7 @@ func files(t *tree.Tree, dir string) []string {
 
 // findImage chooses the image.
 func (d *Deployed) findImage(q Query) error {
-	have := union(d.images(), d.unpacked()) // what was not made an image of has its directory still
+	have := union(d.images(), d.unpacked()) // a recipe without an image may still have a directory
 	if q.Image != "" {
 		d.Image = q.Image
 		if slices.Contains(have, q.Image) || slices.ContainsFunc(d.artifacts(), func(a artifact) bool { return a.image == q.Image }) {
@@ -248,7 +247,7 @@ func (d *Deployed) findImage(q Query) error {
 		return nil
 	}
 	switch len(have) {
-	case 0: // a kernel can do without
+	case 0: // a kernel may not need an image
 		return nil
 	case 1:
 		d.Image = have[0]
@@ -260,8 +259,8 @@ func (d *Deployed) findImage(q Query) error {
 	}
 }
 
-// union are the names of a, and behind them those of b that are not in a. There
-// may be as many as someone has made directories.
+// union are the names of a, followed by those of b that are not in a. There may be
+// as many as someone has made directories.
 func union(a, b []string) []string {
 	seen := make(map[string]bool, len(a))
 	for _, name := range a {
@@ -283,7 +282,7 @@ func orNone(names []string) string {
 	return few(names)
 }
 
-// few are names for a message, not all of them if there are many.
+// few lists names for a message, but not all of them if there are many.
 func few(names []string) string {
 	const most = 8
 	if n := len(names); n > most {

@@ -12,10 +12,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// maxKernel bounds how much of a kernel is read for its version, also unpacked.
+// maxKernel bounds how much of a kernel is read to find its version, also after
+// unpacking.
 const maxKernel = 128 << 20
 
-// banner is how the kernel introduces itself.
+// banner is the text with which the kernel states its version.
 var banner = lazyregexp.New(`Linux version ([0-9]+\.[0-9]+[0-9A-Za-z.+~_-]{0,60})[ \x00]`)
 
 // uImage header (u-boot's include/image.h): magic at 0, name of 32 bytes at 32.
@@ -33,9 +34,9 @@ const (
 	bzBase    = 0x200
 )
 
-// KernelVersion is the version in a kernel image of size bytes, as uname -r has
-// it, or "" if it cannot be told. It knows the headers of bzImage and uImage, and
-// looks for the kernel's banner in what is plain or packed with gzip.
+// KernelVersion is the version in a kernel image of size bytes, as uname -r shows
+// it, or "" if it is not found. It reads the headers of bzImage and uImage, and
+// looks for the kernel's banner in uncompressed and gzipped data.
 func KernelVersion(r io.ReaderAt, size int64) string {
 	b := make([]byte, max(0, min(size, maxKernel)))
 	n, err := r.ReadAt(b, 0)
@@ -65,25 +66,26 @@ func bzImageVersion(b []byte) string {
 	return string(version().Find(b[at:min(len(b), at+80)]))
 }
 
-// uImageVersion takes it from the name, which the kernel's own makefile sets.
+// uImageVersion is the version in the header's name, which the kernel's own
+// makefile sets.
 func uImageVersion(b []byte) string {
 	if len(b) < uImageSize || binary.BigEndian.Uint32(b) != uImageMagic {
 		return ""
 	}
 	name, ok := bytes.CutPrefix(b[uImageName:uImageSize], []byte("Linux-"))
-	if !ok || name[len(name)-1] != 0 { // it may be cut off
+	if !ok || name[len(name)-1] != 0 { // it may be truncated
 		return ""
 	}
 	return string(version().Find(name))
 }
 
-// scan looks for the banner in a kernel that unpacks itself: in the bytes, and in
-// streams of gzip among them, of which there may be several.
+// scan looks for the banner in a kernel that unpacks itself: in its bytes, and in
+// gzip streams among them, of which there may be several.
 func scan(b []byte) string {
 	if m := banner().FindSubmatch(b); m != nil {
 		return string(m[1])
 	}
-	const tries = 16 // what looks like a stream need not be one
+	const tries = 16 // what looks like a stream may not be one
 	rest, left := b, int64(maxKernel)
 	for range tries {
 		i := bytes.Index(rest, []byte("\x1f\x8b\x08"))
@@ -100,13 +102,13 @@ func scan(b []byte) string {
 	return ""
 }
 
-// unpack is as much of a stream of gzip as there is.
+// unpack returns the beginning of a gzip stream, as much as there is.
 func unpack(b []byte, limit int64) []byte {
 	z, err := gzip.NewReader(bytes.NewReader(b))
 	if err != nil {
 		return nil
 	}
 	z.Multistream(false)
-	out, _ := io.ReadAll(io.LimitReader(z, limit)) // the end is missed when other data follow, and does not matter
+	out, _ := io.ReadAll(io.LimitReader(z, limit)) // other data may follow, so the end of the stream is not found, which does not matter
 	return out
 }

@@ -21,7 +21,7 @@ const (
 	Kernel      Kind = "kernel"       // bzImage, Image, zImage, uImage or fitImage
 	DTB         Kind = "dtb"          // device trees
 	Modules     Kind = "modules"      // archive with /lib/modules
-	UBoot       Kind = "u-boot"       // u-boot as it goes to the disk
+	UBoot       Kind = "u-boot"       // u-boot as it is written to the disk
 	Bootscript  Kind = "bootscript"   // boot.scr
 	SystemdBoot Kind = "systemd-boot" // EFI program
 	GRUB        Kind = "grub-efi"     // EFI program
@@ -29,23 +29,23 @@ const (
 	ISO         Kind = "iso"          // live system
 )
 
-// Kinds are all of them.
+// Kinds are all kinds.
 func Kinds() []Kind {
 	return []Kind{RootFS, Kernel, DTB, Modules, UBoot, Bootscript, SystemdBoot, GRUB, Stub, ISO}
 }
 
 // File is a deployed file.
 type File struct {
-	Path string // in the tree, without a slash in front; links in it are to be followed
-	Name string // what it is called where only the name matters: bzImage, BOARD.dtb, BOOTX64.EFI
-	Note string // what the user should know, or ""
+	Path string // path in the tree, without a leading slash; links in it are to be followed
+	Name string // name to use where only the name matters: bzImage, BOARD.dtb, BOOTX64.EFI
+	Note string // note for the user, or ""
 	// Unowned says that it is a directory whose files belong to the user who ran
-	// bitbake, and not to whom they belong on the target.
+	// bitbake, and not to their owners on the target.
 	Unowned bool
 }
 
-// File is the file of a kind. An error names what was looked for, what there is,
-// and what would deploy it.
+// File returns the file of a kind. An error says what was looked for, what there
+// is, and how to deploy the file.
 func (d *Deployed) File(k Kind) (File, error) {
 	all, err := d.Files(k)
 	if err != nil {
@@ -69,7 +69,8 @@ func (d *Deployed) File(k Kind) (File, error) {
 	}
 }
 
-// Files are those of a kind, at least one. Only device trees can be several.
+// Files returns the files of a kind, at least one. Only of device trees there may
+// be several.
 func (d *Deployed) Files(k Kind) ([]File, error) {
 	var all []File
 	switch k {
@@ -100,8 +101,8 @@ func (d *Deployed) Files(k Kind) ([]File, error) {
 	return all, nil
 }
 
-// first is the file of the first pattern that any name matches; among several,
-// the one without a date or else the newest.
+// first is the file for the first pattern that matches a name; if it matches
+// several, the one without a date or else the newest.
 func (d *Deployed) first(as string, patterns ...string) []File {
 	for _, p := range patterns {
 		var fit []string
@@ -127,11 +128,11 @@ func (d *Deployed) file(name, as string) File {
 	return File{Path: d.Dir + "/" + name, Name: as}
 }
 
-// inName matches a date somewhere in a name.
+// inName matches a date anywhere in a name.
 var inName = lazyregexp.New(`-([0-9]{14}|[0-9]{8})(\.|-|$)`)
 
-// newest chooses among names, whose versions are parallel to them: the first one
-// without a date, or else the one with the latest.
+// newest chooses among names, whose versions are given in parallel: the first one
+// without a date, or else the one with the latest date.
 func newest(names, versions []string) (name, note string) {
 	best := -1
 	for i, v := range versions {
@@ -155,8 +156,8 @@ func dateOf(version string) string {
 	return ""
 }
 
-// kernelNames are what kernels are called (KERNEL_IMAGETYPE), the best first for
-// a machine that has several.
+// kernelNames are names of kernels (KERNEL_IMAGETYPE), the best first for a machine
+// that has several.
 var kernelNames = []string{"bzImage", "Image", "Image.gz", "zImage", "uImage", "fitImage", "vmlinuz", "vmlinux.gz", "vmlinux"}
 
 func (d *Deployed) kernel() []File {
@@ -183,8 +184,8 @@ func (d *Deployed) kernel() []File {
 	return nil
 }
 
-// RootKernel is the kernel in /boot of a root file system, where packages put it;
-// false if there is none.
+// RootKernel is the kernel in /boot of a root file system, where packages install
+// it; false if there is none.
 func RootKernel(root *tree.Tree) (File, bool) {
 	boot, err := root.Lookup("/boot")
 	if err != nil {
@@ -198,14 +199,14 @@ func RootKernel(root *tree.Tree) (File, bool) {
 	return all[0], true
 }
 
-// deviceTrees are under the names that the kernel's sources have for them: until
-// 2018 the kernel's type stands in front, and behind may be the machine.
+// deviceTrees are under the names that the kernel's sources use. Until 2018 they
+// have the kernel's type as a prefix, and they may have the machine as a suffix.
 func (d *Deployed) deviceTrees() []File {
 	found := map[string]string{} // canonical name to file name
 	for _, name := range d.names {
 		base, ok := strings.CutSuffix(name, ".dtb")
 		if !ok || strings.Contains(base, "--") || inName().MatchString(base) {
-			continue // another name of one that has no version in it
+			continue // another name for one without a version in its name
 		}
 		for _, kind := range kernelNames {
 			base = strings.TrimPrefix(base, kind+"-")
@@ -230,8 +231,9 @@ func (d *Deployed) deviceTrees() []File {
 	return out
 }
 
-// program is an EFI program by the beginnings of its name, under the name that
-// firmware looks for (UEFI specification, section 3.5.1.1).
+// program is an EFI program, found by the possible beginnings of its name. Its
+// result has the name that firmware looks for (UEFI specification, section
+// 3.5.1.1).
 func (d *Deployed) program(prefixes ...string) []File {
 	for _, prefix := range prefixes {
 		for _, arch := range []string{"x64", "aa64", "riscv64", "arm", "ia32"} {

@@ -13,17 +13,18 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// Error is what a deploy directory lacks, or leaves open.
+// Error says what is missing in a deploy directory, or ambiguous.
 type Error struct {
 	Text   string
 	Remedy string // what to write or run
-	// Missing is the kind of which no file is deployed, "" if something else is wrong.
+	// Missing is the kind of which no file is deployed, or "" if the error is another
+	// one.
 	Missing Kind
 }
 
 func (e *Error) Error() string { return e.Text }
 
-// IsMissing reports whether an error is that no file of a kind is deployed.
+// IsMissing reports whether an error says that no file of a kind is deployed.
 func IsMissing(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Missing != ""
@@ -61,7 +62,8 @@ func (d *Deployed) workDir() string {
 	return "/" + d.build + "/work"
 }
 
-// short are the names of files that have no date in them, or all if all have.
+// short lists the names of files that have no date in them, or all if every name
+// has one.
 func (d *Deployed) short() []string {
 	out := slices.DeleteFunc(slices.Clone(d.names), func(n string) bool { return inName().MatchString(n) })
 	if len(out) == 0 {
@@ -70,8 +72,8 @@ func (d *Deployed) short() []string {
 	return out
 }
 
-// remedy is what has bitbake deploy a file of a kind. Machines set IMAGE_FSTYPES
-// behind local.conf, so that += in it would be lost.
+// remedy is the setting that makes bitbake deploy a file of a kind. Machines set
+// IMAGE_FSTYPES after local.conf, so that += there would be lost.
 func (d *Deployed) remedy(k Kind) string {
 	added := "IMAGE_FSTYPES:append"
 	if d.Old {
@@ -97,15 +99,15 @@ func (d *Deployed) remedy(k Kind) string {
 	return fmt.Sprintf("have it deployed with -a '%s'", line)
 }
 
-// oldSeries are the names of releases, of those that have a name in their layer,
+// oldSeries are the names of the releases, among those with a name in their layer,
 // whose overrides begin with an underscore (the colon came with 3.4).
 var oldSeries = strings.Fields("pyro rocko sumo thud warrior zeus dunfell gatesgarth hardknott")
 
 var coreNames = lazyregexp.New(`(?m)^LAYERSERIES_CORENAMES\s*[?:]*=\s*"([^"]*)"`)
 
 // oldOverrides reports whether a build's release writes overrides with an
-// underscore. Before 2.4 the core layer did not say the release's name; nor does a
-// layer beside it that is in a directory meta, too.
+// underscore. Before 2.4 the core layer did not state the release's name; neither
+// does another layer that is also in a directory called meta.
 func oldOverrides(t *tree.Tree, tmp string) bool {
 	top := strings.Split(tmp, "/")
 	if len(top) < 2 {
@@ -128,7 +130,7 @@ func oldOverrides(t *tree.Tree, tmp string) bool {
 	return nameless
 }
 
-// text is a small file.
+// text reads a small file.
 func text(t *tree.Tree, name string) string {
 	e, err := t.Lookup(name)
 	if err != nil || e.Type() != tree.Regular || e.Content == nil || e.Size > 64<<10 {

@@ -9,22 +9,23 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// artifact is a file that an image was made into.
+// artifact is a file that bitbake has made for an image.
 type artifact struct {
 	file    string // its name
 	image   string // IMAGE_BASENAME
 	kind    string // such as tar or ext4, without the compression
-	version string // date or other version in the name, "" for the link to the newest
+	version string // date or other version in the name, "" for the link to the newest one
 }
 
-// Kinds of artifacts that have a root file system in them, the best first: what
-// keeps owners, modes and attributes without a file system's own limits.
+// Kinds of artifacts that have a root file system in them, the best first: those
+// that keep owners, modes and attributes without the limits of a file system.
 var rootKinds = []string{"tar", "cpio", "ext4", "ext3", "ext2", "squashfs", "wic"}
 
-// packings are the endings of compressions that can be read.
+// packings are the extensions of compressions that can be read.
 var packings = []string{".gz", ".xz", ".zst", ".bz2", ".lz4"}
 
-// imageType splits a name at its type: "a.rootfs.tar.gz" is "a.rootfs" and "tar".
+// imageType splits a name before its type: "a.rootfs.tar.gz" gives "a.rootfs" and
+// "tar".
 func imageType(name string) (base, kind string, ok bool) {
 	for _, p := range packings {
 		if rest, packed := strings.CutSuffix(name, p); packed {
@@ -47,10 +48,10 @@ func imageType(name string) (base, kind string, ok bool) {
 	return base, kind, true
 }
 
-// A date is DATETIME of bitbake, or a day.
+// A date is bitbake's DATETIME, or a day.
 var dated = lazyregexp.New(`-([0-9]{14}|[0-9]{8})$`)
 
-// readArtifact takes the name of an image's file apart. Until 2023 it is
+// readArtifact parses the name of an image's file. Until 2023 it is
 // IMAGE-MACHINE-DATE.rootfs.TYPE with a link IMAGE-MACHINE.TYPE, then
 // IMAGE-MACHINE.rootfs-DATE.TYPE with a link IMAGE-MACHINE.rootfs.TYPE.
 func readArtifact(name, machine string) (artifact, bool) {
@@ -80,7 +81,7 @@ func readArtifact(name, machine string) (artifact, bool) {
 	return a, true
 }
 
-// cutMachine takes the machine, and a version behind it, off a name.
+// cutMachine removes the machine, and a version after it, from a name.
 func cutMachine(base, machine string) (image, version string, ok bool) {
 	if machine == "" {
 		return base, "", false
@@ -94,10 +95,11 @@ func cutMachine(base, machine string) (image, version string, ok bool) {
 	return base, "", false
 }
 
-// ramDisk are words in the names of images that are not the system, but start it.
+// ramDisk are words in the names of images that start the system but are not the
+// system.
 var ramDisk = lazyregexp.New(`(^|-)(initramfs|initrd|minimal-initrd)(-|$)`)
 
-// artifacts are all that the machine's images were made into.
+// artifacts are all files that were made for the machine's images.
 func (d *Deployed) artifacts() []artifact {
 	var out []artifact
 	for _, name := range d.names {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// natural compares versions: runs of digits as numbers, and all else byte by byte,
+// natural compares versions: runs of digits as numbers, and the rest byte by byte,
 // so that 1.9 comes before 1.10.
 func natural(a, b string) int {
 	for a != "" && b != "" {
@@ -28,5 +28,5 @@ func natural(a, b string) int {
 	return cmp.Compare(len(a), len(b))
 }
 
-// digits are those that a text begins with.
+// digits are the digits at the beginning of a text.
 func digits(s string) string { return s[:len(s)-len(strings.TrimLeft(s, "0123456789"))] }

@@ -22,7 +22,7 @@ func (d *Deployed) rootFS() []File {
 	return d.workRoot()
 }
 
-// image is the file of the first of the kinds that the image was made into.
+// image is the image's file of the first kind that exists.
 func (d *Deployed) image(kinds []string) []File {
 	for _, kind := range kinds {
 		var names, versions []string
@@ -41,14 +41,14 @@ func (d *Deployed) image(kinds []string) []File {
 	return nil
 }
 
-// workRoots are where images are put together: IMAGE, a version, and the
-// directory.
+// workRoots are the directories in which images are assembled: IMAGE, a version,
+// and the directory.
 func (d *Deployed) workRoots(image string) []string {
 	if d.build == "" {
 		return nil
 	}
-	// Images are built for the machine: WORKDIR has MULTIMACH_TARGET_SYS, whose
-	// dashes have become underscores in the machine's name.
+	// Images are built for the machine: WORKDIR has MULTIMACH_TARGET_SYS, in which
+	// dashes of the machine's name have become underscores.
 	var out []string
 	for _, pattern := range []string{"/work/*/" + image + "/*/rootfs"} {
 		found, err := d.tree.Glob("/" + d.build + pattern)
@@ -68,7 +68,7 @@ func (d *Deployed) workRoots(image string) []string {
 	return out
 }
 
-// unpacked are images whose directory is there still.
+// unpacked are images whose directory still exists.
 func (d *Deployed) unpacked() []string {
 	var out []string
 	for _, p := range d.workRoots("*") {
@@ -81,7 +81,7 @@ func (d *Deployed) unpacked() []string {
 	return slices.Compact(out)
 }
 
-// workRoot is the directory that the image is made from, if it is there still.
+// workRoot is the directory that the image is made from, if it still exists.
 func (d *Deployed) workRoot() []File {
 	roots := d.workRoots(d.Image)
 	if len(roots) == 0 {

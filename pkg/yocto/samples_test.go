@@ -36,8 +36,8 @@ func stage(t *testing.T, files map[string]string) *tree.Tree {
 	return out
 }
 
-// below puts a directory in front of names; each line is a name, or a link and
-// what it leads to.
+// below puts a directory in front of names; each line is a name, or a link and its
+// target.
 func below(dir string, lines ...string) map[string]string {
 	out := map[string]string{}
 	for _, l := range lines {
@@ -79,8 +79,8 @@ func withTar(files map[string]string) map[string]string {
 	return with(files, below(images+"vmware/", "core-image-caros-vmware-20160401101112.rootfs.tar.gz", "core-image-caros-vmware.tar.gz -> core-image-caros-vmware-20160401101112.rootfs.tar.gz"))
 }
 
-// lamobo is that of the board: uImage, device tree with the kernel's type in
-// front, u-boot with SPL.
+// lamobo is the directory of the board: uImage, device tree with the kernel's type
+// in front, u-boot with SPL.
 func lamobo() map[string]string {
 	m := "sun7i-a20-lamobo-r1"
 	return below(images+m+"/",
@@ -95,7 +95,7 @@ func lamobo() map[string]string {
 	)
 }
 
-// scarthgap is that of qemux86-64 in 2024, with EFI parts.
+// scarthgap is the directory of qemux86-64 in 2024, with EFI parts.
 func scarthgap() map[string]string {
 	m := "qemux86-64"
 	return with(below(images+m+"/",
@@ -111,7 +111,7 @@ func scarthgap() map[string]string {
 	), map[string]string{"REDO/source/poky/meta/conf/layer.conf": "x\nLAYERSERIES_CORENAMES = \"scarthgap\"\n"})
 }
 
-// arm64 is that of genericarm64, whose root is only in a disk image.
+// arm64 is the directory of genericarm64, whose root is only in a disk image.
 func arm64() map[string]string {
 	return below(images+"genericarm64/",
 		"Image--6.6-r0-genericarm64-20240501101112.bin", "Image -> Image--6.6-r0-genericarm64-20240501101112.bin", "modules-genericarm64.tgz",

@@ -19,8 +19,8 @@ func TestUnion(t *testing.T) {
 	}
 }
 
-// TestUnionOfMany has so many names that comparing all with all would take a
-// minute of the processor's time; it takes a fraction of a second.
+// TestUnionOfMany has so many names that comparing all pairs would take a minute of
+// processor time; it takes a fraction of a second.
 func TestUnionOfMany(t *testing.T) {
 	var a, b []string
 	front := strings.Repeat("x", 200)
@@ -36,7 +36,7 @@ func TestUnionOfMany(t *testing.T) {
 	}
 }
 
-// processor is how much of a processor's time the test has used.
+// processor is how much processor time the test has used.
 func processor(t *testing.T) time.Duration {
 	t.Helper()
 	var r unix.Rusage

@@ -15,7 +15,7 @@ import (
 
 const images = "REDO/build/tmp/deploy/images/"
 
-// shown is what is found of all kinds, by kind.
+// shown is what is found for each kind.
 func shown(d *Deployed) map[Kind]string {
 	out := map[Kind]string{}
 	for _, k := range Kinds() {
@@ -102,7 +102,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestReadArtifact takes names apart, and leaves alone what is not an image.
+// TestReadArtifact parses names, and ignores those that are not of images.
 func TestReadArtifact(t *testing.T) {
 	for name, want := range map[string]string{
 		"a-b-m.tar.gz": "a-b tar ", "a-b-m-20160401101112.rootfs.tar.gz": "a-b tar 20160401101112", "a-b-m.rootfs.wic.zst": "a-b wic ",
@@ -171,8 +171,8 @@ func told(d *Deployed, err error) string {
 	return d.Machine + " " + d.Image + " (" + d.Why + ")"
 }
 
-// TestMissing wants the option that would deploy what is missing, as the release
-// writes it.
+// TestMissing expects the setting that would deploy the missing file, in the syntax
+// of the release.
 func TestMissing(t *testing.T) {
 	bare := below(images+"m/", "bzImage-m-20160101000000.bin", "modules-m.tgz")
 	empty := below(images+"m/", "README")
@@ -224,7 +224,7 @@ func TestMissing(t *testing.T) {
 // workDir is where bitbake works.
 const workDir = "REDO/build/tmp" + "/work"
 
-// TestWorkDirectory takes what was never put into an archive.
+// TestWorkDirectory takes a root file system that was never put into an archive.
 func TestWorkDirectory(t *testing.T) {
 	files := with(below(images+"qemux86-64/", "bzImage"), below(workDir+"/qemux86_64-poky-linux/core-image-minimal/1.0/rootfs/", "etc/hostname", "bin/sh"),
 		below(workDir+"/qemuarm64-poky-linux/core-image-full/1.0/rootfs/", "etc/hostname"),
@@ -296,11 +296,11 @@ func FuzzKernelVersion(f *testing.F) {
 		if v != "" && version().FindString(v) != v || strings.ContainsAny(v, "/ \x00\x1b") {
 			t.Errorf("version %q", v)
 		}
-		KernelVersion(bytes.NewReader(b), int64(len(b))*2) // a size that is not so
+		KernelVersion(bytes.NewReader(b), int64(len(b))*2) // a wrong size
 	})
 }
 
-// FuzzNames takes file names of anybody's.
+// FuzzNames takes arbitrary file names.
 func FuzzNames(f *testing.F) {
 	for name := range with(vmware(), lamobo(), scarthgap(), arm64()) {
 		f.Add(name[strings.LastIndexByte(name, '/')+1:], "vmware")

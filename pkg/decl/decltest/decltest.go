@@ -13,7 +13,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
-// Archives are those whose names match a pattern, by name. There must be one.
+// Archives returns the archives whose names match a pattern, by name. There must be
+// at least one.
 func Archives(t testing.TB, pattern string) map[string]*txtar.Archive {
 	t.Helper()
 	names, err := filepath.Glob(pattern)
@@ -31,8 +32,8 @@ func Archives(t testing.TB, pattern string) map[string]*txtar.Archive {
 	return all
 }
 
-// Parse is a declaration with this text between <redo> and </redo>, which must
-// have no mistakes. Its file is a.xml in a folder of the test.
+// Parse parses a declaration with this text between <redo> and </redo>, which must
+// have no mistakes. The file is called a.xml and is in a directory of the test.
 func Parse(t testing.TB, text string) *decl.Declaration {
 	t.Helper()
 	src := decl.Source{Name: "a.xml", Dirs: []string{t.TempDir()}, Data: []byte("<redo>" + text + "</redo>")}

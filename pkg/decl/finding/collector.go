@@ -8,26 +8,26 @@ import (
 	"unicode/utf8"
 )
 
-// Collector collects findings about files that a declaration is made from. Those
-// beyond a bound are dropped, and an error says so.
+// Collector collects findings about the files that a declaration is made from.
+// Findings beyond a bound are dropped, and an error says so.
 type Collector struct{ All Findings }
 
-// Fail notes what must not be built.
+// Fail notes a mistake: the declaration must not be built.
 func (c *Collector) Fail(at Span, hint, format string, args ...any) *Finding {
 	return c.Add(Error, at, hint, fmt.Sprintf(format, args...))
 }
 
-// Warn notes what is left out, or looks wrong.
+// Warn notes something that is left out, or looks wrong.
 func (c *Collector) Warn(at Span, hint, format string, args ...any) *Finding {
 	return c.Add(Warning, at, hint, fmt.Sprintf(format, args...))
 }
 
-// Full reports whether further findings will be dropped, so that callers can
-// spare themselves the work of making them.
+// Full reports whether further findings will be dropped, so that callers need not
+// make them.
 func (c *Collector) Full() bool { return len(c.All) >= Max }
 
-// Add notes a finding, and returns it for what else belongs to it: good until the
-// next one.
+// Add notes a finding, and returns it so that notes can be added to it. The pointer
+// is valid until the next call.
 func (c *Collector) Add(s Severity, at Span, hint, summary string) *Finding {
 	switch {
 	case len(c.All) == Max:
@@ -40,11 +40,11 @@ func (c *Collector) Add(s Severity, at Span, hint, summary string) *Finding {
 	return &c.All[len(c.All)-1]
 }
 
-// TooMany stands for findings that were dropped. It is an Error even if all others
-// are warnings: one of those may have been one.
+// TooMany stands for findings that were dropped. It is an Error even if all other
+// findings are warnings, since a dropped one may have been an error.
 func TooMany(at Span) Finding { return Finding{Span: at, Summary: tooMany} }
 
-// Quote puts a word of a file into a message, shortened when it is very long.
+// Quote puts quotes around a word of a file, and shortens it if it is very long.
 func Quote(s string) string {
 	const most = 100
 	if utf8.RuneCountInString(s) > most {
@@ -53,7 +53,8 @@ func Quote(s string) string {
 	return `"` + strings.ToValidUTF8(s, "\uFFFD") + `"`
 }
 
-// QuoteValue is Quote for a value, which is short and fit for a terminal.
+// QuoteValue is Quote for a value: it shortens earlier, and escapes what could act
+// on a terminal.
 func QuoteValue(s string) string {
 	const most = 60
 	if utf8.RuneCountInString(s) > most {

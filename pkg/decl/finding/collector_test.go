@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestCollectorBound: findings end with an error that says that there are more, even
-// if all of them are warnings.
+// TestCollectorBound: the last finding says that there are more. It is an error even
+// if all others are warnings.
 func TestCollectorBound(t *testing.T) {
 	var c Collector
 	for range Max {

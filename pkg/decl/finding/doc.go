@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package finding says what is wrong with files, and where: a Finding is a mistake at
-// a place, with the way to mend it and further places, and Findings are shown as a
-// compiler shows its own, with the line of the file. Which files these are, and what
-// is a mistake in them, is their readers' affair.
+// Package finding describes mistakes in files: a Finding is a mistake at a place,
+// with the remedy and further places. Findings are shown as a compiler shows its own,
+// with the line of the file. Which files these are, and what counts as a mistake in
+// them, is left to the packages that read them.
 package finding

@@ -2,8 +2,8 @@
 
 package finding
 
-// ListError says that what a declaration names cannot be had: as findings, like
-// mistakes in its text.
+// ListError says that something that a declaration names cannot be had. It has
+// findings, as mistakes in the declaration's text do.
 type ListError struct{ Findings Findings }
 
 func (e *ListError) Error() string {

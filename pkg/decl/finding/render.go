@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// maxShown is how many characters of a source line are shown; more of it is
-// left out around the marked part.
+// maxShown is how many characters of a source line are shown; a longer line is
+// shortened around the marked part.
 const maxShown = 120
 
 // Render writes the findings in the form of a compiler:
@@ -20,8 +20,8 @@ const maxShown = 120
 //	      |			        ^^^^^^^^ did you mean "carosio"?
 //	caros.xml:6:3: note: remotes are declared here
 //
-// text is the content of a file by its name; without it, its lines are not quoted. What
-// could steer a terminal is escaped. color adds ANSI colours.
+// text is the content of a file by its name; without it, its lines are not quoted. Characters
+// that could steer a terminal are escaped. color adds ANSI colours.
 func (fs Findings) Render(w io.Writer, text func(file string) ([]byte, bool), color bool) error {
 	var out bytes.Buffer
 	paint := painter(color)
@@ -97,9 +97,8 @@ func sourceLine(s Span, data []byte) ([]byte, bool) {
 	return bytes.TrimSuffix(line, []byte("\r")), true
 }
 
-// underline returns a line as it can be shown, what must stand below it before
-// the marker so that both are aligned whatever the width of a tab, and the
-// marker.
+// underline returns a line as it is shown, the blanks that go before the marker so
+// that the two are aligned whatever the width of a tab, and the marker.
 func underline(line []byte, s Span) (text, blank, marker string) {
 	first, last := s.Col-1, s.Col-1+s.Len // in characters
 	start := 0
@@ -108,7 +107,7 @@ func underline(line []byte, s Span) (text, blank, marker string) {
 	}
 	cells, more := cut(line, start, maxShown)
 	if start > 0 && !more && len(cells) < maxShown {
-		// The end of the line is near: show more of what is before it.
+		// The end of the line is near: show more of the text before it.
 		start = max(0, start-(maxShown-len(cells)))
 		cells, more = cut(line, start, maxShown)
 	}

@@ -84,7 +84,7 @@ func TestRender(t *testing.T) {
 	}
 }
 
-// TestRenderNumbers: the bars stand below each other whatever the line number.
+// TestRenderNumbers: the bars are aligned whatever the line number.
 func TestRenderNumbers(t *testing.T) {
 	var out strings.Builder
 	fs := Findings{{Span: Span{"a", 1234568, 1, 1}, Summary: "s"}}

@@ -17,7 +17,7 @@ type cell struct {
 	width int // columns; -1 is a tab, whose width only the terminal knows
 }
 
-// under returns what is below a cell.
+// under returns s repeated to the width of a cell, to stand below it.
 func (c cell) under(s string) string {
 	if c.width < 0 {
 		return "\t"
@@ -25,8 +25,8 @@ func (c cell) under(s string) string {
 	return strings.Repeat(s, c.width)
 }
 
-// cut returns at most n characters of a line from character start on, and
-// whether there are more.
+// cut returns at most n characters of a line, beginning with character start, and
+// whether more follow.
 func cut(line []byte, start, n int) (cells []cell, more bool) {
 	for i := 0; len(line) > 0; i++ {
 		r, size := utf8.DecodeRune(line)
@@ -94,7 +94,7 @@ func Escape(s string) string {
 	return terminal.Defuse(b.String())
 }
 
-// wide reports whether terminals give a character two columns: the blocks of
+// wide reports whether a character takes two columns in a terminal: the blocks of
 // Unicode's EastAsianWidth.txt that are W or F throughout, and the emoji.
 func wide(r rune) bool {
 	if r < 0x1100 {

@@ -15,9 +15,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
-// Bases reads what a declaration is based on, the ground first. A base that was
-// read before is not read again: what others have laid over it stays. With an error,
-// which is a finding.ListError, come the files that it is about.
+// Bases reads the files that a declaration is based on, the lowest first. A base
+// that is in before is not read again, so that it does not replace what later files
+// have declared. An error is a finding.ListError; it comes with the files that its
+// findings are in.
 func (l Loader) Bases(src decl.Source, before []decl.Source) ([]decl.Source, error) {
 	chain := []decl.Source{src}
 	for {
@@ -57,7 +58,7 @@ func (l Loader) base(src decl.Source, name string) (decl.Source, error) {
 	data, err := l.read(path)
 	_, outside := confine.Is(err)
 	switch {
-	case err == nil && !BeginsAsXML(data): // whose lines a message would show
+	case err == nil && !BeginsAsXML(data): // whose lines the message would show
 		return decl.Source{}, fmt.Errorf("%s is not a declaration: it does not begin with <", path)
 	case err == nil:
 		return source(path, data)
@@ -80,7 +81,7 @@ func (l Loader) read(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer done()
-	if st, err := os.Stat(found); err == nil && !st.Mode().IsRegular() { // a pipe would be waited for
+	if st, err := os.Stat(found); err == nil && !st.Mode().IsRegular() { // opening a pipe would block
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	data, err := Limited(found)

@@ -16,15 +16,15 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
-// Loader reads declarations that may be built in.
+// Loader reads declarations, among them built-in ones.
 type Loader struct {
-	BuiltIn fs.FS          // declarations at its top, and what they name in directories
-	Dir     string         // where the files of the built-in ones are unpacked
-	Within  *confine.Roots // that files are read of; Dir is to be among them
+	BuiltIn fs.FS          // the built-in declarations at its top, and directories with the files that they name
+	Dir     string         // where the files of the built-in declarations are unpacked
+	Within  *confine.Roots // folders that files may be read from; Dir has to be among them
 }
 
 // Embedded is a built-in declaration; the error is fs.ErrNotExist if there is none
-// of that name. What it names is unpacked.
+// of that name. The files that it names are unpacked.
 func (l Loader) Embedded(name string) (decl.Source, error) {
 	data, err := fs.ReadFile(l.BuiltIn, name)
 	if err != nil {
@@ -35,7 +35,7 @@ func (l Loader) Embedded(name string) (decl.Source, error) {
 		return decl.Source{}, err
 	}
 	dir, err := l.unpack()
-	dirs := []string{cwd, dir} // what lies in the current folder wins, as it does for the declaration
+	dirs := []string{cwd, dir} // the current folder comes first, as for the declaration
 	if _, outside := confine.Is(l.Within.Check(cwd)); outside {
 		dirs = dirs[1:]
 	}
@@ -89,8 +89,8 @@ func (l Loader) unpack() (string, error) {
 	return dir, nil
 }
 
-// intact reports whether the files are there as they should be: a cleaner of
-// caches, or a power cut, may have been at them.
+// intact reports whether the files are complete and unchanged: a cleaner of caches
+// or a power failure may have damaged them.
 func intact(dir string, files map[string][]byte) bool {
 	for p, want := range files {
 		got, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(p)))

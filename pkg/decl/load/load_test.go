@@ -17,8 +17,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
-// folder makes files in a folder, which becomes the current one, and a loader with
-// a built-in declaration.
+// folder makes files in a folder, changes into it, and returns a loader with a
+// built-in declaration.
 func folder(t *testing.T, files map[string]string) Loader {
 	t.Helper()
 	t.Chdir(t.TempDir())
@@ -90,7 +90,8 @@ func TestBases(t *testing.T) {
 	}
 }
 
-// What a built-in declaration names is unpacked, once, and again when it is damaged.
+// The files that a built-in declaration names are unpacked once, and again when they
+// are damaged.
 func TestEmbedded(t *testing.T) {
 	l := folder(t, nil)
 	if _, err := l.Embedded("none.xml"); !errors.Is(err, fs.ErrNotExist) {

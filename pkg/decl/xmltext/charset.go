@@ -10,15 +10,15 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// MaxFileSize is the most that a file may have, in bytes.
+// MaxFileSize is the largest size of a file, in bytes.
 const MaxFileSize = 16 << 20
 
 var utf8BOM = []byte("\xEF\xBB\xBF")
 
-// checkBytes reports what is wrong with a file before it is looked at as XML.
-// It returns the bytes to parse, of the same length as the file's with
-// everything blanked that XML does not allow, where to start in them, and
-// false when parsing them makes no sense.
+// checkBytes reports problems of a file before it is parsed as XML. It returns the
+// bytes to parse, of the same length as the file with everything blanked that XML
+// does not allow, the offset where the text starts, and false if parsing makes no
+// sense.
 func checkBytes(f *File, original int, rep *Report) (data []byte, start int, ok bool) {
 	data = f.data
 	switch {
@@ -53,8 +53,9 @@ func isUTF16(data []byte) bool {
 	return false
 }
 
-// blankIllegal reports the first character that is not UTF-8, and the first
-// that XML forbids, and returns a copy without them if there are any.
+// blankIllegal reports the first character that is not UTF-8, and the first that
+// XML forbids, and returns a copy in which all of them are blanked, if there are
+// any.
 func blankIllegal(f *File, rep *Report) []byte {
 	data, copied, broken, control := f.data, false, false, false
 	for i := 0; i < len(data); {

@@ -8,9 +8,9 @@ import (
 	"unicode"
 )
 
-// EscapeText is text as it is between the tags of a declaration that a program
-// writes. Characters that steer a terminal or turn the direction of writing become
-// references, and those that XML cannot hold the replacement character.
+// EscapeText escapes text that a program writes between the tags of a declaration.
+// Characters that steer a terminal or change the direction of writing become
+// references; those that XML cannot contain become the replacement character.
 func EscapeText(s string) string { return escaped(s, "") }
 
 // EscapeAttr is EscapeText for a value between double quotes.
@@ -39,8 +39,8 @@ func escaped(s, more string) string {
 	return b.String()
 }
 
-// PlainText reports whether text can be in a declaration as it is, in a CDATA
-// section for one.
+// PlainText reports whether text can be in a declaration as it is, for instance in
+// a CDATA section.
 func PlainText(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return !plainRune(r) }) < 0
 }
@@ -49,7 +49,8 @@ func plainRune(r rune) bool {
 	return r == '\t' || r == '\n' || r == '\r' || !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r) && r != 0xFFFE && r != 0xFFFF
 }
 
-// EscapeComment is text on one line of a comment, which it does not end.
+// EscapeComment makes text fit for one line of a comment, so that it does not end
+// the comment.
 func EscapeComment(s string) string {
 	var b strings.Builder
 	last := ' '

@@ -19,7 +19,7 @@ func escapeSamples() []string {
 	return all
 }
 
-// FuzzEscape reads back what was written, and finds nothing else there.
+// FuzzEscape reads back what was written, and expects nothing else there.
 func FuzzEscape(f *testing.F) {
 	for _, s := range escapeSamples() {
 		f.Add(s)

@@ -11,8 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
-// File is a file with an index from byte offsets to lines and
-// columns.
+// File is a file with an index from byte offsets to lines and columns.
 type File struct {
 	index int // in reading order
 	name  string
@@ -21,19 +20,19 @@ type File struct {
 	marks []mark  // every markEvery bytes or so
 }
 
-// mark is how many characters are before an offset. A line may have
-// megabytes, so columns must not be counted from its start each time.
+// mark is the number of characters before an offset. A line may have megabytes, so
+// columns cannot be counted from its start each time.
 type mark struct{ off, chars int32 }
 
 const markEvery = 64
 
-// Place is a range of bytes in a file, where to may equal from.
+// Place is a range of bytes in a file; from may equal to.
 type Place struct {
 	File     *File
 	from, to int
 }
 
-// newFile is a file of a name and content, the index-th that is read.
+// newFile is a file with a name and contents, the index-th that is read.
 func newFile(index int, name string, data []byte) *File {
 	f := &File{index: index, name: name, data: data, lines: []int32{0}, marks: []mark{{}}}
 	if len(f.data) > MaxFileSize {
@@ -61,8 +60,8 @@ func newFile(index int, name string, data []byte) *File {
 // At makes a place in the file.
 func (f *File) at(from, to int) Place { return Place{f, from, to} }
 
-// chars returns the number of characters before off. One that off is inside
-// of counts if up is set.
+// chars returns the number of characters before off. If up is set, a character that
+// off is inside of counts too.
 func (f *File) chars(off int, up bool) int {
 	i := sort.Search(len(f.marks), func(i int) bool { return int(f.marks[i].off) > off }) - 1
 	at, chars := int(f.marks[i].off), int(f.marks[i].chars)
@@ -79,7 +78,7 @@ func (f *File) chars(off int, up bool) int {
 	return chars
 }
 
-// Compare orders places: by file, and by where they begin.
+// Compare orders places by file, and by where they begin.
 func (p Place) Compare(q Place) int {
 	return cmp.Or(cmp.Compare(p.File.index, q.File.index), cmp.Compare(p.from, q.from))
 }

@@ -16,22 +16,22 @@ import (
 const (
 	maxDepth    = 64
 	MaxElements = 1_000_000
-	maxRepairs  = 20 // each may read the rest of a start tag again
+	maxRepairs  = 20 // each may need another scan of a start tag
 )
 
 // Node is an element of a file.
 type Node struct {
 	Name    string // with its prefix
 	File    *File
-	data    []byte // of the file, with what was not well-formed blanked
+	data    []byte // content of the file, with malformed parts blanked
 	Start   int    // offset of its <
-	End     int    // offset behind it; 0 when it was never closed
+	End     int    // offset after it; 0 if it was never closed
 	nameEnd int
 	Attrs   []Attribute
 	Kids    []*Node
 	runs    []run // its own character data
-	decoded *Text // the same, once it has been asked for
-	Damaged bool  // its tag or text was not well-formed: what it says is unknown
+	decoded *Text // the same, after the first call of Text
+	Damaged bool  // its tag or text was malformed: its meaning is unknown
 	Open    bool  // it was never closed: where it ends is unknown
 }
 
@@ -58,7 +58,7 @@ func (n *Node) Text() Text {
 	return *n.decoded
 }
 
-// Solid is the first line of the element's own character data that is not white space.
+// Solid is the first line of the element's character data that is not white space.
 func (n *Node) Solid() (Place, bool) {
 	for _, r := range n.runs {
 		if from, to, ok := solid(n.data, r); ok {
@@ -68,12 +68,12 @@ func (n *Node) Solid() (Place, bool) {
 	return Place{}, false
 }
 
-// Within is an element of another name at the place of n, with n in it.
+// Within returns an element of another name at the place of n, which contains n.
 func (n *Node) Within(name string) *Node {
 	return &Node{Name: name, File: n.File, data: n.data, Start: n.Start, nameEnd: n.nameEnd, Kids: []*Node{n}}
 }
 
-// Attr returns an attribute by name, or nil.
+// Attr returns the attribute of a name, or nil.
 func (n *Node) Attr(name string) *Attribute {
 	for i := range n.Attrs {
 		if n.Attrs[i].Name == name {
@@ -83,8 +83,7 @@ func (n *Node) Attr(name string) *Attribute {
 	return nil
 }
 
-// Value returns an attribute's value without white space around it, or
-// nothing.
+// Value returns an attribute's value without white space around it, or "".
 func (n *Node) Value(name string) string {
 	if a := n.Attr(name); a != nil {
 		return strings.Trim(a.Value.S, Blanks)
@@ -107,11 +106,11 @@ type reader struct {
 	complete bool              // every element is where its author put it
 }
 
-// Read reads a file and reports all that is not well-formed in it, or is
-// XML that declarations do without. It returns nil if there is no root, and
+// Read reads a file and reports everything that is not well-formed, and XML
+// features that declarations do not have. It returns nil if there is no root, and
 // false if a part of the file is missing from the result.
 //
-// index is the file's place in the order of reading, which is that of the findings.
+// index is the file's place in the order of reading, by which findings are sorted.
 func Read(index int, name string, content []byte, rep *Report) (root *Node, complete bool) {
 	f := newFile(index, name, content)
 	data, pos, ok := checkBytes(f, len(content), rep)
@@ -129,7 +128,7 @@ func Read(index int, name string, content []byte, rep *Report) (root *Node, comp
 }
 
 // readFrom reads tokens from pos on. After an error that could be repaired it
-// returns where to go on.
+// returns the offset where reading continues.
 func (r *reader) readFrom(pos int) (next int, more bool) {
 	dec := xml.NewDecoder(bytes.NewReader(r.data[pos:]))
 	dec.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil } // reported by checkEncoding
@@ -168,7 +167,7 @@ func (r *reader) token(tok xml.Token, at, end int) bool {
 		r.charData(run{at, end})
 	case xml.ProcInst:
 		switch {
-		case tok.Target == "xml-model" || tok.Target == "xml-stylesheet": // an editor's or a browser's affair
+		case tok.Target == "xml-model" || tok.Target == "xml-stylesheet": // for editors and browsers
 		case tok.Target != "xml":
 			r.rep.Errorf(r.f.at(at, end), "only <?xml-model ...?> and <?xml-stylesheet ...?> may stand here", "declarations have no processing instructions")
 		case at > len(utf8BOM) || at > 0 && !bytes.HasPrefix(r.f.data, utf8BOM):
@@ -191,7 +190,7 @@ func (r *reader) startElement(at, end int) bool {
 		r.rep.Errorf(n.Tag(), "", "more than %d elements", MaxElements)
 		return false
 	case len(r.stack) == maxDepth:
-		r.rep.Errorf(n.Tag(), "", "elements are nested more than %d deep", maxDepth)
+		r.rep.Errorf(n.Tag(), "", "elements are nested more than %d levels deep", maxDepth)
 		return false
 	}
 	switch {
@@ -221,8 +220,8 @@ func (r *reader) duplicates(n *Node) {
 	}
 }
 
-// endElement closes the innermost element, and if the name is another one's,
-// finds out what was forgotten.
+// endElement closes the innermost element. If the name is another one's, it finds
+// out which end tag was forgotten.
 func (r *reader) endElement(name string, at, end int) {
 	here := r.f.at(at, end)
 	for i := len(r.stack) - 1; i >= 0; i-- {

@@ -11,10 +11,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
-// repair reports the syntax error that encoding/xml found at stop, in the
-// token that begins at at, in words that help. If it is plain what was
-// meant the offending bytes are blanked, so that reading can go on at the same
-// token and find the other mistakes of the file; then it returns true.
+// repair reports, in helpful words, the syntax error that encoding/xml found at
+// stop, in the token that begins at at. If it is clear what was meant, the
+// offending bytes are blanked, so that reading can continue at the same token and
+// find further mistakes in the file; then it returns true.
 func (r *reader) repair(at, stop int, err error) bool {
 	if r.repairs++; r.repairs > maxRepairs || r.rep.Full() {
 		r.complete = false
@@ -63,7 +63,7 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// blank overwrites bytes, and marks what they belong to as damaged.
+// blank overwrites bytes, and marks the element that they belong to as damaged.
 func (r *reader) blank(from, to int, with byte) bool {
 	for i := from; i < to; i++ {
 		r.data[i] = with
@@ -74,7 +74,7 @@ func (r *reader) blank(from, to int, with byte) bool {
 	return true
 }
 
-// blankTag is blank for something in the start tag at at.
+// blankTag is blank for bytes of the start tag at at.
 func (r *reader) blankTag(at, from, to int, with byte) bool {
 	for i := from; i < to; i++ {
 		r.data[i] = with
@@ -83,8 +83,8 @@ func (r *reader) blankTag(at, from, to int, with byte) bool {
 	return true
 }
 
-// badReference handles an ampersand that begins no reference. All others of
-// the same text are taken care of at once: a RUN line often has several.
+// badReference handles an ampersand that begins no reference. All others in the
+// same text are handled at once: a RUN line often has several.
 func (r *reader) badReference(at, stop int) bool {
 	i := at + max(0, bytes.LastIndexByte(r.data[at:stop], '&'))
 	if r.data[i] != '&' {
@@ -157,7 +157,7 @@ func (r *reader) lessInText(at int) bool {
 		end++
 	}
 	if len(r.stack) == 0 {
-		end = at + 1 // the next one may open the root
+		end = at + 1 // the next < may open the root
 	}
 	r.rep.Errorf(r.f.at(at, end), "write "+strings.Repeat("&lt;", min(end-at, 4))+" or use <![CDATA[ ... ]]>", "a bare %s", finding.QuoteValue(string(r.data[at:end])))
 	return r.blank(at, end, '?')
@@ -183,7 +183,7 @@ func (r *reader) lessInValue(at, less int) bool {
 	return r.blankTag(at, less, less+1, '?')
 }
 
-// endOfFile reports what a file ends in the middle of.
+// endOfFile reports what is unfinished at the end of the file.
 func (r *reader) endOfFile(at int) bool {
 	rest := r.data[at:]
 	what, n := "tag", 1
@@ -195,11 +195,11 @@ func (r *reader) endOfFile(at int) bool {
 	case rest[0] != '<':
 		return r.badReference(at, len(r.data))
 	}
-	return r.give(r.f.at(at, at+n), "", "the file ends inside of this %s", what)
+	return r.give(r.f.at(at, at+n), "", "the file ends inside this %s", what)
 }
 
-// badTag handles the errors of start tags that have one obvious cause. It
-// returns false when it does not know better than the decoder.
+// badTag handles the errors in start tags that have one obvious cause. It returns
+// false if the decoder's own message is the best.
 func (r *reader) badTag(at, stop int, msg string) bool {
 	d := r.data
 	switch {

@@ -16,7 +16,7 @@ type Report struct {
 	dropped bool
 }
 
-// add returns a finding that is good until the next one.
+// add returns a finding, which is valid until the next call.
 func (r *Report) add(s finding.Severity, at Place, hint, format string, args []any) Noted {
 	if r.Full() {
 		r.dropped = true
@@ -29,17 +29,17 @@ func (r *Report) add(s finding.Severity, at Place, hint, format string, args []a
 // Drop notes that findings were left out.
 func (r *Report) Drop() { r.dropped = true }
 
-// Errorf notes a mistake, with the way to mend it or "".
+// Errorf notes a mistake, with the remedy or "".
 func (r *Report) Errorf(at Place, hint, format string, args ...any) Noted {
 	return r.add(finding.Error, at, hint, format, args)
 }
 
-// Warnf notes what only looks like a mistake.
+// Warnf notes something that only looks like a mistake.
 func (r *Report) Warnf(at Place, hint, format string, args ...any) Noted {
 	return r.add(finding.Warning, at, hint, format, args)
 }
 
-// Noted is a finding, for notes.
+// Noted is a finding to which notes can be added.
 type Noted struct{ *finding.Finding }
 
 // Note adds a further place.
@@ -47,7 +47,7 @@ func (f Noted) Note(at Place, format string, args ...any) {
 	f.Notes = append(f.Notes, finding.Note{Span: at.Span(), Text: fmt.Sprintf(format, args...)})
 }
 
-// Findings are in the order of files and places.
+// Findings returns the findings in the order of files and places.
 func (r *Report) Findings() finding.Findings {
 	order := make([]int, len(r.All))
 	for i := range order {
@@ -61,7 +61,8 @@ func (r *Report) Findings() finding.Findings {
 		fs = append(fs, r.All[i])
 	}
 	if r.dropped {
-		// An Error even if all others are warnings: what was dropped may have been one.
+		// An Error even if all others are warnings: a dropped one may have been an
+		// error.
 		fs = append(fs, finding.TooMany(fs[len(fs)-1].Span))
 	}
 	return fs

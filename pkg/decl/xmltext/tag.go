@@ -4,9 +4,9 @@ package xmltext
 
 import "strings"
 
-// scanTag reads the start tag in data[at:end], which encoding/xml has found
-// to be well-formed, once more: the decoder tells where a tag begins and
-// ends, but not where its attributes do.
+// scanTag scans the start tag in data[at:end] once more, which encoding/xml has
+// found to be well-formed: the decoder tells where a tag begins and ends, but not
+// where its attributes do.
 func (r *reader) scanTag(at, end int) *Node {
 	f, data := r.f, r.data
 	i := nameEnd(data, at+1, end)
@@ -33,7 +33,7 @@ func (r *reader) scanTag(at, end int) *Node {
 	}
 }
 
-// intern returns a name, and the same string for the same one.
+// intern returns the same string for the same name.
 func (r *reader) intern(b []byte) string {
 	if s, ok := r.names[string(b)]; ok {
 		return s

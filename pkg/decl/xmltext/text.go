@@ -10,8 +10,7 @@ import (
 	"unicode"
 )
 
-// Text is character data after decoding, with the way back to where each
-// part of it is in the file.
+// Text is character data after decoding, with the place of each part in the file.
 type Text struct {
 	file *File
 	S    string
@@ -20,14 +19,14 @@ type Text struct {
 }
 
 // segment says that the text from at up to the next segment came from the bytes
-// [from,to) of the file: either one by one, or all of them are one reference
-// or line break.
+// [from,to) of the file: either byte by byte, or all of it from one reference or
+// line break.
 type segment struct {
 	at, from, to int
 	linear       bool
 }
 
-// Place returns where s[from:to] is. The whole text must not be empty.
+// Place returns the place of s[from:to]. The whole text must not be empty.
 func (t Text) Place(from, to int) Place {
 	start, end := t.locate(from + t.off)
 	if to > from {
@@ -36,7 +35,7 @@ func (t Text) Place(from, to int) Place {
 	return Place{t.file, start, end}
 }
 
-// locate returns the range of bytes that byte i of the whole text came from.
+// locate returns the range of bytes from which byte i of the whole text came.
 func (t Text) locate(i int) (from, to int) {
 	g := t.segs[max(0, sort.Search(len(t.segs), func(k int) bool { return t.segs[k].at > i })-1)]
 	if !g.linear {
@@ -46,23 +45,23 @@ func (t Text) locate(i int) (from, to int) {
 	return from, min(from+1, g.to)
 }
 
-// Sub returns t with s[from:to] only.
+// Sub returns t reduced to s[from:to].
 func (t Text) Sub(from, to int) Text {
 	return Text{t.file, t.S[from:to], t.segs, t.off + from}
 }
 
-// Since returns t from one of its words on.
+// Since returns the part of t that begins with one of its words.
 func (t Text) Since(word Text) Text { return t.Sub(word.off-t.off, len(t.S)) }
 
-// Replaced is what stands for all that is at a place.
+// Replaced is a text in place of everything at a place.
 func Replaced(at Place, s string) Text {
 	return Text{file: at.File, S: s, segs: []segment{{0, at.from, at.to, false}}}
 }
 
-// Plain is a text that is in no file.
+// Plain is a text that is not in a file.
 func Plain(s string) Text { return Text{S: s} }
 
-// Offset is where t begins in the text that it is a part of.
+// Offset is the offset of t in the text that it is a part of.
 func (t Text) Offset() int { return t.off }
 
 // Trim returns t without white space at its ends.
@@ -115,8 +114,8 @@ func decodeText(f *File, data []byte, runs []run) Text {
 	return t
 }
 
-// decodeValue decodes an attribute value, in which all white space is blanks
-// (XML 1.0 section 3.3.3).
+// decodeValue decodes an attribute value: all white space becomes blanks (XML 1.0
+// section 3.3.3).
 func decodeValue(f *File, data []byte, r run) Text {
 	var b strings.Builder
 	segs := decodeRun(&b, nil, data, r, true, true)
@@ -160,8 +159,8 @@ func decodeRun(b *strings.Builder, segs []segment, data []byte, r run, refs, val
 	return segs
 }
 
-// reference reads the character or entity reference at data[i], an ampersand.
-// Without one, end is the next byte.
+// reference reads the character or entity reference at data[i], an ampersand. If
+// there is none, end is the next byte.
 func reference(data []byte, i int) (r rune, end int, ok bool) {
 	rest := data[i+1:]
 	n := bytes.IndexByte(rest[:min(len(rest), 32)], ';')

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzText compares the decoding of text, of which encoding/xml does not tell
-// the places, with that of encoding/xml.
+// FuzzText compares the decoding of text with that of encoding/xml, which does not
+// tell the places.
 func FuzzText(f *testing.F) {
 	for _, s := range []string{"", "a&amp;b", "&#228;x&#x1F600;", "<![CDATA[&amp;]]>]]&gt;", "a\r\nb\rc", "<!-- x -->a<![CDATA[]]>", "漢&lt;"} {
 		f.Add(s)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package bmap writes and reads block maps, version 2.0: which blocks of a raw
-// disk hold anything, with a checksum for each run of them. bmaptool copies only
+// Package bmap writes and reads block maps, version 2.0: they list which blocks of
+// a raw disk have data, with a checksum for each run of them. bmaptool copies only
 // those, and verifies them.
 package bmap
 
@@ -11,13 +11,13 @@ import (
 	"io"
 )
 
-// BlockSize is that of the maps that this package writes.
+// BlockSize is the block size of the maps that this package writes.
 const BlockSize = 4096
 
 // ErrFormat is wrapped by errors about a text that is not a block map.
 var ErrFormat = errors.New("not a readable block map")
 
-// Map says which blocks of a disk hold anything.
+// Map lists which blocks of a disk have data.
 type Map struct {
 	Size      int64 // of the disk in bytes
 	BlockSize int64
@@ -30,10 +30,10 @@ type Range struct {
 	SHA256      [32]byte
 }
 
-// Blocks is the number of blocks of the disk, the last of which may be short.
+// Blocks is the number of blocks of the disk, of which the last may be partial.
 func (m *Map) Blocks() int64 { return (m.Size-1)/m.BlockSize + 1 }
 
-// Mapped is how many blocks the ranges have.
+// Mapped is the number of blocks in the ranges.
 func (m *Map) Mapped() int64 {
 	n := int64(0)
 	for _, r := range m.Ranges {

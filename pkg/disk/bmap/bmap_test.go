@@ -19,8 +19,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// testDisk has extents that touch a block twice, end within one, are zero, cross
-// chunks, and end with the disk, within a block.
+// testDisk has extents that share a block, end within one, are zero, cross chunks,
+// and end with the disk, within a block.
 func testDisk(t testing.TB) *image.Image {
 	t.Helper()
 	b := bytes.Repeat([]byte("carosbuild"), 300_000)
@@ -103,7 +103,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestBmaptool reads maps that bmaptool makes.
+// TestBmaptool reads maps made by bmaptool.
 func TestBmaptool(t *testing.T) {
 	m := testDisk(t)
 	path := disktest.Save(t, m, 1)
@@ -126,7 +126,7 @@ func TestBmaptool(t *testing.T) {
 	}
 }
 
-// sealed gives a text the checksum that fits it.
+// sealed gives a text its checksum.
 func sealed(s string) string {
 	s = strings.Replace(s, "SUM", noSum, 1)
 	sum := sha256.Sum256([]byte(s))
@@ -162,7 +162,7 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
-// FuzzParse gives hostile texts, with a checksum that fits.
+// FuzzParse has hostile texts with a correct checksum.
 func FuzzParse(f *testing.F) {
 	f.Add(strings.Replace(string(text(f, testDisk(f), 0)), "BmapFileChecksum> ", "BmapFileChecksum> SUM", 1))
 	f.Add(`<bmap version="2.0"><ImageSize> 8192 </ImageSize><BlockSize> 4096 </BlockSize><ChecksumType> sha256 </ChecksumType><BmapFileChecksum> SUM </BmapFileChecksum>`)

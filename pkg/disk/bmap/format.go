@@ -14,11 +14,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// noSum stands for the checksum of the text while that is computed.
+// noSum stands in place of the text's checksum while that is computed.
 var noSum = strings.Repeat("0", 64)
 
-// text is the map as XML. Its checksum is that of itself with zeros in the
-// checksum's place.
+// text is the map as XML. Its checksum is that of the text itself with zeros in
+// place of the checksum.
 func (m *Map) text() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "<?xml version=\"1.0\" ?>\n<bmap version=\"2.0\">\n")
@@ -39,7 +39,7 @@ func (m *Map) text() []byte {
 	return bytes.Replace(b.Bytes(), []byte(noSum), []byte(hex.EncodeToString(sum[:])), 1)
 }
 
-// String is FIRST-LAST, or only one number.
+// String is FIRST-LAST, or a single number.
 func (r Range) String() string {
 	if r.First == r.Last {
 		return strconv.FormatInt(r.First, 10)
@@ -52,10 +52,11 @@ var (
 	entry = lazyregexp.New(`<Range chksum="([0-9a-f]{64})"\s*>\s*([0-9]{1,15})(?:-([0-9]{1,15}))?\s*</Range>`)
 )
 
-// maxText bounds a map's text: a range of a line for every other block of 16 GiB.
+// maxText bounds a map's text: a line with a range for every other block of 16 GiB.
 const maxText = 256 << 20
 
-// Parse reads a map of version 2.0 with SHA-256 checksums, and verifies its own.
+// Parse parses a map of version 2.0 with SHA-256 checksums, and verifies the map's
+// own checksum.
 func Parse(r io.Reader) (*Map, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxText+1))
 	if err != nil {

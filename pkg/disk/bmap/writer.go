@@ -18,9 +18,9 @@ type writer struct {
 	sum gohash.Hash // of the last range
 }
 
-// New writes the map of a disk of size bytes to w, at the end. What is mapped
-// follows from the disk's extents alone, zeros in them too: a program that copies the
-// disk by its map leaves everything else as it was.
+// New writes the map of a disk of size bytes to w, at the end. What is mapped depends
+// on the disk's extents alone, including zeros in them: a program that copies the
+// disk by its map leaves everything else unchanged.
 func New(w io.Writer, size int64) (pipeline.Sink, error) {
 	if size <= 0 {
 		return nil, fmt.Errorf("disk of %d bytes: a block map needs at least one", size)
@@ -51,7 +51,7 @@ func (w *writer) block(no int64, b []byte) {
 		w.endRange()
 		w.m.Ranges = append(w.m.Ranges, Range{First: no, Last: no})
 	}
-	_, _ = w.sum.Write(b) // a hash does not fail
+	_, _ = w.sum.Write(b) // writing to a hash cannot fail
 }
 
 func (w *writer) endRange() {

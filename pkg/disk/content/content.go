@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package content reads a tree out of a file, whatever it is packed in: a tar or
-// cpio archive, an image of a file system of kind.Roots, or a disk, of which a
-// partition is taken; each of them compressed or not. What a file is follows from
-// its content, never from its name. The same files give the same tree from each,
-// as far as the format has a place for them.
+// Package content reads a tree from a file, in whatever form it is: a tar or cpio
+// archive, an image of a file system of kind.Roots, or a partition of a disk; each
+// of them compressed or not. What a file is depends on its content, never on its
+// name. The same files give the same tree from each, as far as the format can store
+// them.
 package content
 
 import (
@@ -25,36 +25,36 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// Source is a file with a tree in it.
+// Source is a file that contains a tree.
 type Source struct {
 	Name    string      // for messages
 	Content io.ReaderAt // safe for concurrent use; used as long as the tree's contents are
 	Size    int64
-	// Scratch makes an empty file for what was compressed, which has to stay open
-	// as long as the tree's contents are used.
+	// Scratch makes an empty file for decompressed data, which has to stay open as
+	// long as the tree's contents are used.
 	Scratch func() (*os.File, error)
 
-	most int64 // that it may unpack to, 0 for maxUnpacked
+	most int64 // largest decompressed size, 0 for maxUnpacked
 }
 
-// maxUnpacked bounds the size of what is unpacked in bytes, holes included: zeros take
-// no room, but they take minutes.
+// maxUnpacked bounds the decompressed size in bytes, holes included: zeros take no
+// space, but minutes of time.
 const maxUnpacked = 256 << 30
 
 // Options of Tree.
 type Options struct {
-	Partition string // of a disk: number, name or label; "" for the one with the system
-	Clamp     int64  // times later than it, in seconds since 1970, become it; 0 leaves them
+	Partition string // partition of a disk: number, name or label; "" for the one with the system
+	Clamp     int64  // later times, in seconds since 1970, are replaced by it; 0 leaves them
 	Jobs      int    // how many contents are read at a time
 }
 
-// ErrKind is the error for a file that is of no kind that holds a tree.
+// ErrKind is the error for a file that is of no kind that can contain a tree.
 var ErrKind = errors.New("it is neither an archive (tar, or cpio of the format newc) nor an image of a file system (" + strings.Join(diskkind.Roots(), ", ") + ") or of a disk")
 
 // ChoiceError is the error for a disk whose partition has to be named.
 type ChoiceError = inspect.ChoiceError
 
-// Tree reads all of a source, and gives the tree only if all of it is whole.
+// Tree reads a whole source, and returns the tree only if all of it is intact.
 func (s Source) Tree(ctx context.Context, o Options) (*tree.Tree, error) {
 	t, err := s.tree(ctx, o)
 	if err != nil {
@@ -113,8 +113,9 @@ const (
 	cpioArchive
 )
 
-// kind is told by the first bytes. An OVA is a tar archive that begins with a
-// descriptor; a tar archive of the time before ustar has its header's sum only.
+// kind recognises the kind by the first bytes. An OVA is a tar archive that begins
+// with a descriptor; a tar archive older than ustar is recognised by its header's
+// checksum.
 func (s Source) kind() (kind, error) {
 	head := make([]byte, 512)
 	n, err := s.Content.ReadAt(head, 0)
@@ -143,15 +144,15 @@ func (s Source) kind() (kind, error) {
 	return imageFile, nil
 }
 
-// unreadCompressions are those that Yocto knows, and that are not read.
+// unreadCompressions are compressions that Yocto supports, and that are not read.
 var unreadCompressions = []struct{ magic, name string }{
 	{"\x89LZO\x00\r\n\x1a\n", "lzop"},
 	{"LZIP", "lzip"},
 	{"\x5d\x00\x00", "lzma"},
 }
 
-// Unpack is the source without its compression, for several trees of it. What is
-// compressed twice is refused, so that what it gives is never unpacked again.
+// Unpack returns the source decompressed, for several trees from it. A file that is
+// compressed twice is refused, so that the result is never decompressed again.
 func (s Source) Unpack(ctx context.Context) (Source, error) {
 	in, packed, err := disk.Decompress(io.NewSectionReader(s.Content, 0, s.Size))
 	if err != nil || !packed {

@@ -33,7 +33,7 @@ func reference(t testing.TB) *tree.Tree {
 	return want
 }
 
-// same wants the sample's tree of a file.
+// same expects the sample's tree from a file.
 func same(t *testing.T, b []byte, o Options, xattrs bool) {
 	t.Helper()
 	got, err := read(t, b, o)
@@ -45,7 +45,7 @@ func same(t *testing.T, b []byte, o Options, xattrs bool) {
 	}
 }
 
-// TestReference has what the others are compared with.
+// TestReference checks the tree with which the others are compared.
 func TestReference(t *testing.T) {
 	got := views(t, reference(t), true)
 	for _, want := range []string{
@@ -82,7 +82,7 @@ func TestCompressions(t *testing.T) {
 	if _, err := read(t, gz[:len(gz)-20], Options{}); err == nil || !strings.Contains(err.Error(), "unpack") {
 		t.Errorf("a cut archive: %v", err)
 	}
-	for _, args := range [][]string{{"-c"}, {"-9", "-BD", "-B4", "--content-size", "-c"}, {"-l", "-9", "-z", "-c"}} { // the last one as bitbake and the kernel's makefiles have it
+	for _, args := range [][]string{{"-c"}, {"-9", "-BD", "-B4", "--content-size", "-c"}, {"-l", "-9", "-z", "-c"}} { // the last is the form that bitbake and the kernel's makefiles use
 		lz4 := []byte(tool(t, "", string(plain), "lz4", args...))
 		same(t, lz4, Options{}, true)
 		if _, err := read(t, lz4[:len(lz4)-20], Options{}); err == nil || !strings.Contains(err.Error(), "unpack") {
@@ -131,7 +131,7 @@ func TestSquashfs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			root := &got.Entries[0] // sqfstar takes the time of its run, and who runs it
+			root := &got.Entries[0] // sqfstar uses the time of its run, and the user who runs it
 			root.Mtime, root.UID, root.GID = epoch, 0, 0
 			if diff := cmp.Diff(views(t, got, true), views(t, reference(t), true)); diff != "" {
 				t.Errorf("tree (-got +tar's):\n%s", diff)
@@ -161,8 +161,8 @@ func bytesOf(t testing.TB, m *image.Image) []byte {
 	return b
 }
 
-// card is a disk that sfdisk has partitioned, with images in its partitions of
-// 16 MiB each.
+// card is a disk partitioned by sfdisk, with images in its partitions of 16 MiB
+// each.
 func card(t testing.TB, label string, parts ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "disk.wic")
@@ -195,14 +195,14 @@ func boot(t testing.TB) string {
 	return path
 }
 
-// TestDisks takes the root file system out of disks in all formats.
+// TestDisks reads the root file system from disks in all formats.
 func TestDisks(t *testing.T) {
 	root := system(t, sample(), "ext4")
 	for _, label := range []string{"gpt", "dos"} {
 		t.Run(label, func(t *testing.T) { same(t, contentOf(t, card(t, label, boot(t), root)), Options{}, true) })
 	}
 	raw := card(t, "gpt", boot(t), root, "")
-	mbr := card(t, "dos", boot(t), root, "") // which does not mind a VHD that is a little larger
+	mbr := card(t, "dos", boot(t), root, "") // it accepts a VHD that is a little larger
 	dir := t.TempDir()
 	for _, format := range []string{"vmdk", "vmdk -o subformat=streamOptimized", "qcow2", "vpc", "vhdx"} {
 		t.Run(format, func(t *testing.T) {
@@ -218,7 +218,7 @@ func TestDisks(t *testing.T) {
 	t.Run("gz", func(t *testing.T) {
 		same(t, []byte(tool(t, "", string(contentOf(t, raw)), "gzip", "-1c")), Options{}, true)
 	})
-	t.Run("a separate usr", func(t *testing.T) { // which has a shell, too
+	t.Run("a separate usr", func(t *testing.T) { // it has a shell, too
 		f := sample()
 		usr := system(t, []file{f[0], f[1], f[2], f[3]}, "ext4")
 		same(t, contentOf(t, card(t, "gpt", usr, root)), Options{}, true)
@@ -232,7 +232,7 @@ func TestDisks(t *testing.T) {
 	})
 }
 
-// TestChoice has disks of which it is not clear what is meant.
+// TestChoice has disks with more than one possible partition.
 func TestChoice(t *testing.T) {
 	root := system(t, sample(), "ext4")
 	data := system(t, []file{{Header: sample()[0].Header}}, "ext4")

@@ -16,7 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/erofs"
 )
 
-// TestDamage has what must not become a disk, and what the error says.
+// TestDamage has files that must not become a disk, and the errors.
 func TestDamage(t *testing.T) {
 	good := system(t, sample(), "ext4")
 	ext := contentOf(t, good)

@@ -15,8 +15,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// FuzzTree wants an error or a tree whose contents can all be read, of whatever
-// the bytes are.
+// FuzzTree expects an error or a tree whose contents can all be read, whatever the
+// bytes are.
 func FuzzTree(f *testing.F) {
 	small := &tree.Tree{Entries: []tree.Entry{
 		{Mode: tree.Dir | 0o755},

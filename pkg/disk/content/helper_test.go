@@ -35,13 +35,13 @@ func tool(t testing.TB, dir, stdin, name string, args ...string) string {
 
 const epoch = 1700000000
 
-// file is what every format is to hold.
+// file is a file that every format has to contain.
 type file struct {
 	tar.Header
 	content string
 }
 
-// sample is a small system, with all kinds of files that a tar archive holds.
+// sample is a small system, with all kinds of files that a tar archive can contain.
 func sample() []file {
 	dir := func(name string, mode int64, uid, gid int) file {
 		return file{Header: tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: mode, Uid: uid, Gid: gid}}
@@ -123,8 +123,8 @@ func read(t testing.TB, b []byte, o Options) (*tree.Tree, error) {
 	return s.Tree(t.Context(), o)
 }
 
-// views are the entries of a tree with a sum in place of their content; without
-// what a format has no place for.
+// views are the entries of a tree with a checksum in place of their content;
+// without what a format cannot store.
 func views(t testing.TB, tr *tree.Tree, xattrs bool) []string {
 	t.Helper()
 	var out []string
@@ -156,8 +156,8 @@ func contentOf(t testing.TB, path string) []byte {
 	return b
 }
 
-// cpioOf is an archive in the format newc, as GNU cpio makes it: of the names of
-// a file, the last one has the content.
+// cpioOf is an archive in the format newc, as made by GNU cpio: of the names of a
+// file, the last one has the content.
 func cpioOf(files []file) []byte {
 	var b bytes.Buffer
 	clean := func(s string) string { return strings.Trim(strings.TrimPrefix(s, "./"), "/") }
@@ -210,9 +210,9 @@ func cpioOf(files []file) []byte {
 	return b.Bytes()
 }
 
-// system is an ext4 file system that mke2fs makes of a directory, whose owners,
-// modes, times, attributes and devices debugfs writes: nobody but the superuser
-// could make such a directory.
+// system is an ext4 file system that mke2fs makes from a directory. debugfs writes
+// owners, modes, times, attributes and devices, since only the superuser could make
+// such a directory.
 func system(t testing.TB, files []file, kind string) string {
 	t.Helper()
 	dir, img := t.TempDir(), filepath.Join(t.TempDir(), "fs")
@@ -268,7 +268,7 @@ func system(t testing.TB, files []file, kind string) string {
 		}
 	}
 	tool(t, "", "", "mke2fs", "-q", "-t", kind, "-d", dir, img, "8M")
-	// What is made later changes the time of its directory.
+	// Later entries change the time of their directory.
 	for i, f := range files {
 		if f.Typeflag == tar.TypeLink {
 			continue

@@ -36,7 +36,8 @@ func packed(t *testing.T, b []byte, files *int) Source {
 	}}
 }
 
-// TestUnpackedOnce unpacks for several trees once, and not what is packed twice.
+// TestUnpackedOnce decompresses once for several trees, and refuses what is
+// compressed twice.
 func TestUnpackedOnce(t *testing.T) {
 	files := 0
 	once := gz(t, archiveOf(t, sample()))
@@ -61,7 +62,7 @@ func TestUnpackedOnce(t *testing.T) {
 	}
 }
 
-// TestUnpackedMost has zeros, of which a small file may hold any number.
+// TestUnpackedMost has zeros, of which a small file may contain any number.
 func TestUnpackedMost(t *testing.T) {
 	files := 0
 	s := packed(t, gz(t, make([]byte, 3<<20)), &files)

@@ -26,8 +26,8 @@ func (c counted) ReadAt(b []byte, off int64) (int, error) {
 	return c.Reader.ReadAt(b, off)
 }
 
-// readCounted wants a tree, for which the archive was read not much more often
-// than the passes take: two for the headers, one for the sums, one for holes.
+// readCounted expects a tree for which the archive was read not much more often
+// than the passes need: two for the headers, one for the checksums, one for holes.
 func readCounted(t *testing.T, b []byte) *tree.Tree {
 	t.Helper()
 	n := new(atomic.Int64)
@@ -41,8 +41,8 @@ func readCounted(t *testing.T, b []byte) *tree.Tree {
 	return tr
 }
 
-// TestSummedOnce has a name again and again, and each time the same content is
-// behind it.
+// TestSummedOnce has the same name many times, each time followed by the same
+// content.
 func TestSummedOnce(t *testing.T) {
 	content := strings.Repeat("x", 1<<20)
 	name := func(n, c string) member {
@@ -81,7 +81,7 @@ func TestSummedOnce(t *testing.T) {
 	})
 }
 
-// TestManyArchives has a trailer after the other, with and without zeros.
+// TestManyArchives has one trailer after another, with and without zeros.
 func TestManyArchives(t *testing.T) {
 	var end bytes.Buffer
 	member{name: trailer}.put(&end)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package cpio reads archives of cpio in the formats "newc" and "crc", those that
-// the kernel unpacks as an initramfs. Several archives one after the other are
-// read as the kernel reads them: a later one adds to those before it. Left out:
-// the older formats, extended attributes, for which cpio has no place, and
-// archives of which a part is compressed.
+// the kernel unpacks as an initramfs. Several archives one after another are read
+// as the kernel reads them: a later one adds to the earlier ones. Left out: the
+// older formats, extended attributes, which cpio cannot store, and archives of
+// which a part is compressed.
 package cpio
 
 import (
@@ -21,8 +21,8 @@ import (
 // ErrFormat is wrapped by errors about a file that is not such an archive, or is damaged.
 var ErrFormat = errors.New("not a readable cpio archive")
 
-// Detect reports whether a file that begins with b is an archive of cpio, of one
-// of the older formats too.
+// Detect reports whether a file that begins with b is a cpio archive, including
+// those of the older formats.
 func Detect(b []byte) bool {
 	for _, m := range []string{magicNewc, magicCRC, magicODC, magicOld, magicOldBE} {
 		if strings.HasPrefix(string(b), m) {
@@ -32,13 +32,13 @@ func Detect(b []byte) bool {
 	return false
 }
 
-// maxLinked bounds how many files with several names an archive may have: they
+// maxLinked bounds the number of files with several names in an archive, since they
 // are remembered.
 const maxLinked = 4 << 20
 
-// Read is the tree that an archive of size bytes holds; r is used as long as its
-// contents are. Times later than clamp, in seconds since 1970, become clamp; 0
-// leaves them. Jobs is how many contents are read at a time.
+// Read is the tree in an archive of size bytes; r is used as long as its contents
+// are. Times later than clamp, in seconds since 1970, become clamp; 0 leaves them.
+// Jobs is how many contents are read at a time.
 func Read(ctx context.Context, r io.ReaderAt, size, clamp int64, jobs int) (*tree.Tree, error) {
 	a := &archive{r: r, size: size}
 	l := tree.Layer{Name: "cpio archive", Tar: r, Size: size, Plain: true, Members: func(each func(*tree.Entry, int64) error) error { return a.members(ctx, each) }}
@@ -57,15 +57,15 @@ type file struct {
 	given bool   // it is in the tree, and its content was checked
 }
 
-// id is a file's identity: inodes are those of one of the archives.
+// id is a file's identity: inodes are unique within one of the archives.
 type id struct {
 	archive int
 	inode   [3]uint32
 }
 
-// members gives the entries of all members. Of the names of one file, cpio writes
-// the content with the last only, so that the files that have several are looked
-// for first.
+// members calls emit with the entries of all members. Of the names of one file,
+// cpio writes the content only with the last, so files with several names are found
+// first.
 func (a *archive) members(ctx context.Context, each func(*tree.Entry, int64) error) error {
 	files := map[id]*file{}
 	err := a.walk(ctx, func(no int, h *header) error {
@@ -100,7 +100,7 @@ func (a *archive) members(ctx context.Context, each func(*tree.Entry, int64) err
 		switch {
 		case f.first != h.name:
 			return each(&tree.Entry{Path: h.name, Hardlink: f.first, Mtime: int64(h.mtime)}, 0)
-		case f.given: // the kernel leaves a name alone that the file has already
+		case f.given: // the kernel ignores a name that the file already has
 			return nil
 		}
 		f.given = true
@@ -111,7 +111,7 @@ func (a *archive) members(ctx context.Context, each func(*tree.Entry, int64) err
 // linked reports whether a file may have several names.
 func (h *header) linked() bool { return h.links > 1 && h.mode&tree.TypeMask != tree.Dir }
 
-// emit gives a member as an entry, with the content that is in data.
+// emit emits a member as an entry, with the content that is in data.
 func (a *archive) emit(ctx context.Context, h, data *header, each func(*tree.Entry, int64) error) error {
 	e := tree.Entry{Path: h.name, Mode: h.mode, UID: h.uid, GID: h.gid, Mtime: int64(h.mtime)}
 	if h.mode > 0o177777 {
@@ -131,14 +131,14 @@ func (a *archive) emit(ctx context.Context, h, data *header, each func(*tree.Ent
 		if err := a.full(b, h.content); err != nil {
 			return err
 		}
-		e.Link = strings.TrimSuffix(string(b), "\x00") // some writers end it with one
+		e.Link = strings.TrimSuffix(string(b), "\x00") // some writers append a NUL
 	case tree.Char, tree.Block:
 		e.Rdev = h.rdev
 	}
 	return each(&e, data.content)
 }
 
-// verify adds up the bytes of a content that has a sum.
+// verify adds up the bytes of a content that has a checksum.
 func (a *archive) verify(ctx context.Context, h *header) error {
 	if !h.crc || h.size == 0 {
 		return nil

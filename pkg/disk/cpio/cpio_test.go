@@ -19,8 +19,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// member is one of a test's archive; names and sizes that are not said follow
-// from the content.
+// member is a member of a test's archive; names and sizes that are not given are
+// derived from the content.
 type member struct {
 	name                  string
 	mode, ino, links, uid uint32
@@ -146,7 +146,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestHostile has archives that no cpio writes.
+// TestHostile has archives that cpio would not write.
 func TestHostile(t *testing.T) {
 	whole := archiveOf(member{name: "a", mode: reg, content: "content"})
 	for _, tt := range []struct {
@@ -192,7 +192,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestOutside follows links of the archive in its tree only.
+// TestOutside follows links of the archive only inside its tree.
 func TestOutside(t *testing.T) {
 	tr, err := readBytes(t, archiveOf(member{name: "tmp", mode: dir}, member{name: "a", mode: lnk, content: "../../../tmp"}, member{name: "a/b", mode: reg, content: "x"}))
 	if err != nil {
@@ -203,7 +203,8 @@ func TestOutside(t *testing.T) {
 	}
 }
 
-// TestForeign reads what GNU cpio writes, and compares it with the directory.
+// TestForeign reads archives written by GNU cpio, and compares them with the
+// directory.
 func TestForeign(t *testing.T) {
 	path := tooltest.Find(t, "cpio")
 	top := t.TempDir()
@@ -260,8 +261,8 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// FuzzRead wants an error or a tree in order, whatever the bytes are, and the
-// same once more.
+// FuzzRead expects an error or a sorted tree, whatever the bytes are, and the same
+// again.
 func FuzzRead(f *testing.F) {
 	f.Add(archiveOf(member{name: ".", mode: dir}, member{name: "a", mode: reg, ino: 1, links: 2}, member{name: "b", mode: reg, ino: 1, links: 2, content: "x"}))
 	f.Add(archiveOf(member{name: "l", mode: lnk, content: "/b"}, member{name: "l/c", mode: reg, content: "x", magic: magicCRC, check: 'x'}))

@@ -27,10 +27,10 @@ const (
 	maxNameSize = 4096
 )
 
-// header is what is before a name.
+// header is the part of a member before the name.
 type header struct {
 	crc        bool
-	inode      [3]uint32 // number, and the device's: which names are of one file
+	inode      [3]uint32 // number, and the device's number: they identify the file
 	mode       uint32
 	uid, gid   uint32
 	links      uint32
@@ -40,11 +40,11 @@ type header struct {
 	nameSize   int64 // with the NUL
 	check      uint32
 	start, end int64 // of the whole member in the archive
-	content    int64 // where it begins
+	content    int64 // its offset
 	name       string
 }
 
-// parse reads all but the name.
+// parse parses everything except the name.
 func (h *header) parse(b []byte) error {
 	switch magic := string(b[:6]); magic {
 	case magicNewc:

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// window is a piece of the archive that headers are read from: most members are
-// small, and stand side by side.
+// window is a piece of the archive from which headers are read: most members are
+// small, and adjacent.
 type window struct {
 	a   *archive
 	at  int64
@@ -37,8 +37,8 @@ func (w *window) bytes(off, n int64) ([]byte, error) {
 	return w.buf[off-w.at:][:n], nil
 }
 
-// some are the bytes from off on that are at hand, or at least one that is read;
-// off is before the end.
+// some are the buffered bytes from off on, or at least one that is read; off is
+// before the end.
 func (w *window) some(off int64) ([]byte, error) {
 	n := w.at + int64(len(w.buf)) - off
 	if off < w.at || n <= 0 {
@@ -47,7 +47,8 @@ func (w *window) some(off int64) ([]byte, error) {
 	return w.bytes(off, n)
 }
 
-// walk calls each with all members, and with which of the archives they are in.
+// walk calls each with all members, and with the index of the archive that they are
+// in.
 func (a *archive) walk(ctx context.Context, each func(no int, h *header) error) error {
 	w := &window{a: a}
 	for at, no := int64(0), 0; ; no++ {
@@ -61,7 +62,7 @@ func (a *archive) walk(ctx context.Context, each func(no int, h *header) error) 
 	}
 }
 
-// archive goes over one archive, which begins at off, and gives its end.
+// archive visits one archive, which begins at off, and returns its end.
 func (a *archive) archive(ctx context.Context, w *window, off int64, each func(h *header) error) (int64, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -119,13 +120,13 @@ func (a *archive) next(w *window, off int64) (*header, error) {
 	return h, nil
 }
 
-// old reports whether a format begins with b that is not read.
+// old reports whether b begins an archive in a format that is not read.
 func old(b []byte) bool {
 	s := string(b)
 	return s != magicNewc && s != magicCRC
 }
 
-// behind is where the next archive begins, after zeros, or the end.
+// behind is the offset of the next archive, after zeros, or the end.
 func (a *archive) behind(ctx context.Context, w *window, off int64) (int64, error) {
 	for off < a.size {
 		if err := ctx.Err(); err != nil {

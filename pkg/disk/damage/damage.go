@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package damage holds what checks of a disk find. Whether something is damage
-// is for the packages that know the formats to say.
+// Package damage has the results of checks of a disk. What counts as damage is up
+// to the packages that know the formats.
 package damage
 
 import "fmt"
 
-// Problem is one finding of a check: where it is, such as a path or a
-// structure's name, and what is wrong with it, or why it was not read.
+// Problem is one result of a check: its place, such as a path or a structure's
+// name, and what is wrong with it, or why it was not read.
 type Problem struct {
 	Where  string `json:"where"`
 	Text   string `json:"text"`
-	Unread bool   `json:"unread,omitempty"` // not checked, and so no damage
+	Unread bool   `json:"unread,omitempty"` // not checked, and so not known to be damaged
 }
 
 func (p Problem) String() string {
@@ -21,15 +21,15 @@ func (p Problem) String() string {
 	return p.Where + ": " + p.Text
 }
 
-// Max is how many problems a List keeps: a disk that is damaged on purpose can
-// have one for each of its bytes.
+// Max is how many problems a List keeps: a maliciously damaged disk can have one
+// for each of its bytes.
 const Max = 1000
 
 // List collects problems. The zero List is ready for use.
 type List struct {
 	problems []Problem
 	more     int
-	damaged  bool // there is a fault among those that were not kept
+	damaged  bool // there is a fault among the dropped problems
 }
 
 // Add adds a fault.
@@ -37,12 +37,12 @@ func (l *List) Add(where, format string, args ...any) {
 	l.add(Problem{Where: where, Text: fmt.Sprintf(format, args...)})
 }
 
-// AddUnread adds what is not read, and why.
+// AddUnread adds something that is not read, and why.
 func (l *List) AddUnread(where, format string, args ...any) {
 	l.add(Problem{Where: where, Text: fmt.Sprintf(format, args...), Unread: true})
 }
 
-// AddError adds an error of reading: a fault, unless it wraps ErrUnread.
+// AddError adds a read error: a fault, unless it wraps ErrUnread.
 func (l *List) AddError(where string, err error) { l.add(Of(where, err)) }
 
 func (l *List) add(p Problem) {
@@ -54,8 +54,7 @@ func (l *List) add(p Problem) {
 	l.problems = append(l.problems, p)
 }
 
-// Problems are those that were added; the last one counts those that were not
-// kept.
+// Problems are those that were added; the last one counts those that were dropped.
 func (l *List) Problems() []Problem {
 	if l.more == 0 {
 		return l.problems
@@ -63,7 +62,7 @@ func (l *List) Problems() []Problem {
 	return append(l.problems[:Max:Max], Problem{Where: "more", Text: fmt.Sprintf("%d further problems", l.more), Unread: !l.damaged})
 }
 
-// In names the part of the disk that the problems are in.
+// In prefixes problems with the part of the disk that they are in.
 func In(where string, problems []Problem) []Problem {
 	out := make([]Problem, 0, len(problems))
 	for _, p := range problems {

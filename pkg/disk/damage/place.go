@@ -8,11 +8,11 @@ import (
 	"slices"
 )
 
-// Place is a part of a file, in bytes, that something has for itself.
+// Place is a part of a file, in bytes, that belongs to one structure.
 type Place struct {
 	Start, Len int64
 	What       string
-	No         int64 // which of several; -1 when there is but one
+	No         int64 // number of the structure; -1 if there is only one
 }
 
 func (p Place) String() string {
@@ -22,12 +22,12 @@ func (p Place) String() string {
 	return fmt.Sprintf("%s %d", p.What, p.No)
 }
 
-// Overlaps sorts places and calls found for each that begins in one before it.
+// Overlaps sorts places and calls found for each that begins inside an earlier one.
 func Overlaps(places []Place, found func(p, in Place)) {
 	slices.SortFunc(places, func(a, b Place) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.No, b.No), cmp.Compare(a.What, b.What))
 	})
-	last := 0 // of those before, the one that ends last
+	last := 0 // of the earlier ones, the one that ends last
 	for i := 1; i < len(places); i++ {
 		p := places[i]
 		for _, in := range []Place{places[i-1], places[last]} {

@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// ErrUnread is wrapped by errors about something of a kind, or with a feature,
-// that is not read. Whether it is damaged is not known.
+// ErrUnread is wrapped by errors about something of a kind, or with a feature, that
+// is not supported. Whether it is damaged is not known.
 var ErrUnread = errors.New("not read")
 
 // Unreadf is an error that wraps ErrUnread.
@@ -22,10 +22,10 @@ type unread struct{ text string }
 func (e *unread) Error() string { return e.text }
 func (e *unread) Unwrap() error { return ErrUnread }
 
-// Verdict is what a check ends with.
+// Verdict is the overall result of a check.
 type Verdict string
 
-// The verdicts, worst last: what is damaged in one place and not read in
+// The verdicts, worst last: a disk that is damaged in one place and not read in
 // another is damaged.
 const (
 	Sound   Verdict = "sound"
@@ -33,7 +33,7 @@ const (
 	Damaged Verdict = "damaged"
 )
 
-// VerdictOf is the verdict that the findings of a check amount to.
+// VerdictOf is the verdict that follows from the problems of a check.
 func VerdictOf(problems []Problem) Verdict {
 	switch {
 	case len(problems) == 0:
@@ -44,7 +44,7 @@ func VerdictOf(problems []Problem) Verdict {
 	return Unread
 }
 
-// Of is the finding that an error of reading stands for.
+// Of is the problem for a read error.
 func Of(where string, err error) Problem {
 	return Problem{Where: where, Text: err.Error(), Unread: errors.Is(err, ErrUnread)}
 }

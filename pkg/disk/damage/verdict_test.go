@@ -29,7 +29,7 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// TestMore keeps the verdict of findings that a list does not keep.
+// TestMore keeps the verdict of problems that a list drops.
 func TestMore(t *testing.T) {
 	var l List
 	for range Max + 1 {

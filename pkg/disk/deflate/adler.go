@@ -5,9 +5,8 @@ package deflate
 import "encoding/binary"
 
 // Adler32 is zlib's checksum (RFC 1950) of b, at most a grain, whose length is a
-// multiple of 8. It adds eight bytes at a time in 16-bit lanes, which is some
-// eight times as fast as hash/adler32; that would take a tenth of the
-// compressor's time.
+// multiple of 8. It adds eight bytes at a time in 16-bit lanes, which is some eight
+// times as fast as hash/adler32; that would take a tenth of the compressor's time.
 func Adler32(b []byte) uint32 {
 	const (
 		mod    = 65521
@@ -15,12 +14,12 @@ func Adler32(b []byte) uint32 {
 		ones   = 0x0001000100010001
 		stride = 20 * 8 // 20 words: the lanes of the second sums stay below 65536
 	)
-	s1, s2 := uint64(1), uint64(0) // of a grain, both fit without mod
+	s1, s2 := uint64(1), uint64(0) // for a grain, both fit without mod
 	var evens, odds, words wide
 	for len(b) > 0 {
 		n := min(len(b), stride)
-		// sumN are the sums of the bytes at even and odd places, preN the sums of
-		// all earlier values of sumN.
+		// sumN are the sums of the bytes at even and odd positions, preN the sums
+		// of all earlier values of sumN.
 		var sum0, sum1, pre0, pre1 uint64
 		p := b[:n]
 		for ; len(p) >= 16; p = p[16:] {
@@ -52,7 +51,7 @@ func Adler32(b []byte) uint32 {
 	return uint32(s2%mod<<16 | s1%mod)
 }
 
-// wide sums up words of four 16-bit lanes in 32 bits for each.
+// wide adds up words of four 16-bit lanes in 32 bits each.
 type wide struct{ even, odd uint64 }
 
 func (w *wide) add(x uint64) {

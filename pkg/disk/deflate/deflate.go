@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// deflater compresses single grains as deflate streams (RFC 1951). All
-// it knows fits a core's second-level cache, positions fit 16 bits, and nothing
-// outlives a grain; that makes it faster than a general compressor of the same
+// deflater compresses single grains as deflate streams (RFC 1951). Its whole state
+// fits into a core's second-level cache, positions fit into 16 bits, and nothing is
+// kept between grains; that makes it faster than a general compressor with the same
 // ratio.
 type deflater struct {
 	level level
@@ -22,8 +22,8 @@ type deflater struct {
 	tokens [BlockSize]token
 	n      int
 	stored bool        // it would be larger than the grain
-	lens   [512]uint32 // how often each literal occurs, and from 256 on each length
-	dist   [32]uint32  // each distance's symbol
+	lens   [512]uint32 // number of occurrences of each literal and, from 256 on, of each length
+	dist   [32]uint32  // number of occurrences of each distance symbol
 
 	lit      [litSymbols]uint32
 	litLens  [litSymbols]uint8
@@ -38,17 +38,17 @@ type deflater struct {
 	nacc uint   // below 8 between blocks
 }
 
-// token is a literal, or a length and a distance: the extra bits of the
-// distance, its symbol from distShift on, and from lenShift on the literal or
-// 256 + length - 3. Literals have a distance too, of no bits at all, so that
-// writing one takes no decision.
+// token is a literal, or a length and a distance: the extra bits of the distance,
+// its symbol from distShift on, and from lenShift on the literal or 256 + length -
+// 3. Literals also have a distance, of zero bits, so that writing one needs no
+// branch.
 type token uint32
 
 const (
 	distShift  = 13
 	lenShift   = 18
 	noDistance = 30
-	minLength  = 3 // that deflate has a code for
+	minLength  = 3 // the shortest that deflate has a code for
 )
 
 // symbols are those of lengths and distances.
@@ -109,14 +109,14 @@ func (d *deflater) deflate(dst, grain []byte) []byte {
 	if len(d.out)-len(dst) < BlockSize && !d.stored {
 		return d.out
 	}
-	const first = 0xFFFF // the most that a stored block holds
+	const first = 0xFFFF // the largest size of a stored block
 	dst = append(d.out[:len(dst)], 0, 0xFF, 0xFF, 0, 0)
 	dst = append(dst, grain[:first]...)
 	dst = append(dst, 1, 1, 0, 0xFE, 0xFF)
 	return append(dst, grain[first:]...)
 }
 
-// put writes up to 32 bits into the room that write has made.
+// put writes up to 32 bits into the space that write has reserved.
 func (d *deflater) put(v uint64, n uint) {
 	d.acc |= v << (d.nacc & 63)
 	d.nacc += n
@@ -127,8 +127,8 @@ func (d *deflater) put(v uint64, n uint) {
 	d.nacc &= 7
 }
 
-// block writes the tokens so far as a block with its own codes, unless that
-// alone is too large.
+// block writes the tokens so far as a block with its own codes, unless that alone
+// is too large.
 func (d *deflater) block(final bool) {
 	d.countSymbols()
 	d.codes.lengths(d.lit[:], d.litLens[:], maxCodeBits)
@@ -173,7 +173,7 @@ func (d *deflater) countSymbols() {
 	d.lit[endOfBlock] = 1
 }
 
-// fillBits works out what each part of a token is written as.
+// fillBits computes the bits for each part of a token.
 func (d *deflater) fillBits() {
 	for l := range 256 {
 		c := d.litCode[l]
@@ -188,14 +188,14 @@ func (d *deflater) fillBits() {
 	}
 }
 
-// headerRoom is more than a block takes beside its tokens: 14 bits for each of 316
+// headerRoom is more than a block needs besides its tokens: 14 bits for each of 316
 // code lengths, and those of the code that they are in.
 const headerRoom = 640
 
-// bodyRoom is more than what stores of 8 bytes write beyond the last bit.
+// bodyRoom is more than what stores of 8 bytes write after the last bit.
 const bodyRoom = 16
 
-// bodyBytes bounds what the block's tokens take.
+// bodyBytes bounds the size of the block's tokens.
 func (d *deflater) bodyBytes() int {
 	n := 0
 	for s, c := range d.lit {
@@ -210,8 +210,8 @@ func (d *deflater) bodyBytes() int {
 	return n/8 + bodyRoom
 }
 
-// body writes the tokens. Each takes at most 48 bits, so that one store of 8
-// bytes flushes it with the 7 bits that may be left from before.
+// body writes the tokens. Each takes at most 48 bits, so that one store of 8 bytes
+// flushes it with the 7 bits that may be left over.
 func (d *deflater) body() {
 	buf, pos := d.out[len(d.out):cap(d.out)], 0
 	acc, nacc := d.acc, d.nacc
@@ -270,7 +270,7 @@ func runLengths(runs []run, lens []uint8) []run {
 			n++
 		}
 		i += n
-		if v != 0 { // 16 repeats the one before
+		if v != 0 { // 16 repeats the previous one
 			runs = append(runs, run{symbol: v})
 			for n--; n >= 3; n -= min(n, 6) {
 				runs = append(runs, run{16, uint8(min(n, 6) - 3), 2})

@@ -86,8 +86,8 @@ func TestDeflate(t *testing.T) {
 	}
 }
 
-// FuzzDeflate builds a grain out of pieces of the input, so that few bytes of
-// it decide about all kinds of matches.
+// FuzzDeflate builds a grain from pieces of the input, so that few bytes determine
+// all kinds of matches.
 func FuzzDeflate(f *testing.F) {
 	f.Add([]byte("abcd"), uint64(1))
 	f.Add(disktest.Random(1, 3000), uint64(2))
@@ -118,7 +118,7 @@ func FuzzDeflate(f *testing.F) {
 	})
 }
 
-// TestCodeLengths checks Kraft's equation and the limit for counts that want
+// TestCodeLengths checks Kraft's equation and the limit for counts that require
 // deep trees.
 func TestCodeLengths(t *testing.T) {
 	var h codeBuilder

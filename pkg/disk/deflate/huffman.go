@@ -14,27 +14,27 @@ const (
 	endOfBlock   = 256
 	maxCodeBits  = 15
 	maxClenBits  = 7
-	symbolBits   = 9 // room for a symbol beside its count when sorting
+	symbolBits   = 9 // bits for a symbol beside its count when sorting
 	symbolMask   = 1<<symbolBits - 1
 	longestDepth = 32 // of a Huffman tree over at most 65537 symbols
 )
 
-// code is a Huffman code: bits in the order in which they are written, low bit
-// first, and their number.
+// code is a Huffman code: the bits in writing order, low bit first, and their
+// number.
 type code struct {
 	bits uint16
 	n    uint8
 }
 
-// codeBuilder makes length-limited Huffman codes. It is scratch space.
+// codeBuilder makes length-limited Huffman codes. It has only scratch space.
 type codeBuilder struct {
 	sorted [litSymbols]uint32 // count and symbol
 	other  [litSymbols]uint32
 	node   [litSymbols]uint32
 }
 
-// lengths fills lens with the code length of each symbol, 0 for those that do
-// not occur. At least two symbols get one, which every inflater accepts.
+// lengths fills lens with the code length of each symbol, 0 for those that do not
+// occur. At least two symbols get one, which every inflater accepts.
 func (h *codeBuilder) lengths(counts []uint32, lens []uint8, limit int) {
 	n := 0
 	for s, c := range counts {
@@ -132,8 +132,8 @@ func (h *codeBuilder) depths(sorted []uint32) (counts [longestDepth + 1]int) {
 	return counts
 }
 
-// limitDepths shortens codes above the limit and lengthens others until the
-// code is possible again.
+// limitDepths shortens codes above the limit and lengthens others until the code is
+// valid again.
 func limitDepths(counts *[longestDepth + 1]int, limit int) {
 	for d := limit + 1; d <= longestDepth; d++ {
 		counts[limit] += counts[d]

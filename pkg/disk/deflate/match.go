@@ -14,40 +14,40 @@ const (
 	minMatch    = 4 // shorter ones are rarely worth their distance
 	searchEnd   = BlockSize - 8
 
-	// blockTokens is when a block ends: codes follow the data more closely than
-	// with one block a grain, which is worth its header.
+	// blockTokens is the number of tokens in a block: codes fit the data better
+	// than with one block per grain, which is worth the header.
 	blockTokens = 6000
-	// missShift says after how many bytes without a match the search becomes
-	// sparser by one more byte.
+	// missShift says after how many bytes without a match the step of the search
+	// grows by one byte.
 	missShift = 7
-	// midStep is the distance of the places in the middle of a match that are
+	// midStep is the distance of the positions in the middle of a match that are
 	// entered; those at its ends all are.
 	midStep = 3
 )
 
-// What costs most here are not instructions but branches that the processor
-// guesses wrong: one each time is some ten bytes' work. Hence literals take a
-// straight path, the comparison of candidates has no branches, and what is
-// entered for a match is mostly not a loop.
+// The main cost here is not instructions but mispredicted branches: one each time
+// costs as much as some ten bytes. Hence literals take a straight path, the
+// comparison of candidates has no branches, and entering the positions of a match
+// mostly needs no loop.
 
-// level is how thoroughly to look for matches.
+// level is how thoroughly to search for matches.
 type level struct {
 	nice  int // a match of this length is not compared with another candidate's
 	lazy  int // below this length, the next byte may begin a better one
-	reach int // a match is at most so many bytes back
+	reach int // maximum distance of a match in bytes
 }
 
-// window is a grain, and room to load 8 bytes at its end.
+// window is a grain, with space to load 8 bytes at its end.
 type window [BlockSize + 8]byte
 
 func (w *window) load(i uint32) uint64 { return binary.LittleEndian.Uint64(w[i&(BlockSize-1):]) }
 
-// hashTable has for each hash the last two places, the later one in the low 16
-// bits. Those never set name place 0, which compares like any other.
+// hashTable has for each hash the last two positions, the later one in the low 16
+// bits. Unset entries refer to position 0, which is compared like any other.
 type hashTable [1 << hashBits]uint32
 
-// enter puts in place i, where the four bytes v are, and returns the two from
-// before.
+// enter enters position i, with the four bytes v, and returns the two previous
+// ones.
 func (t *hashTable) enter(v, i uint32) uint32 {
 	e := &t[v*0x9E3779B1>>(32-hashBits)]
 	old := *e
@@ -55,12 +55,12 @@ func (t *hashTable) enter(v, i uint32) uint32 {
 	return old
 }
 
-// candidate says how many of eight bytes are equal there, from bit 16 on, and
-// where that is: the larger of two is the better one, and of equal ones the
+// candidate has the number of the eight bytes that are equal there, from bit 16 on,
+// and the position: the larger of two is the better one, and of equal ones the
 // nearer.
 type candidate uint64
 
-// compare makes a candidate of the bytes there xor those at hand.
+// compare makes a candidate from the bytes there xor the current ones.
 func compare(xor uint64, at uint32) candidate {
 	return candidate(uint64(bits.TrailingZeros64(xor))&^7<<13 | uint64(at))
 }
@@ -103,7 +103,7 @@ func (d *deflater) parse() {
 	d.block(true)
 }
 
-// literals adds the bytes from on and up to end.
+// literals adds the bytes from on up to end.
 func (d *deflater) literals(from, end int) {
 	n := d.n
 	for _, b := range d.in[from:end] {
@@ -114,9 +114,8 @@ func (d *deflater) literals(from, end int) {
 	d.n = n
 }
 
-// match adds the better of the two candidates for i, or a match that starts
-// later and is better still, and returns where it ends; that is i when they
-// are too far away.
+// match adds the better of the two candidates for i, or a match that starts later
+// and is better still, and returns its end, or i if they are too far away.
 func (d *deflater) match(i int, x0, x1 uint64, c0, c1 uint32) int {
 	c := better(compare(x0, c0), compare(x1, c1))
 	l, dist := c.length(), i-c.at()
@@ -156,8 +155,8 @@ func (d *deflater) match(i int, x0, x1 uint64, c0, c1 uint32) int {
 	return i + l
 }
 
-// enterMatch enters places of a match, from on and up to end: some in the
-// middle of a long one.
+// enterMatch enters positions of a match, from on up to end: some in the middle of
+// a long one.
 func (d *deflater) enterMatch(from, end int) {
 	if end >= searchEnd {
 		return

@@ -35,7 +35,7 @@ func Random(seed uint64, n int) []byte {
 	return b
 }
 
-// Image is a disk of extents.
+// Image is a disk with these extents.
 func Image(t testing.TB, size int64, xs ...image.Extent) *image.Image {
 	t.Helper()
 	m, err := image.New(size, xs)
@@ -62,7 +62,7 @@ func Disks(t testing.TB) map[string]*image.Image {
 }
 
 // Save writes an image to a sparse file, whose size is rounded up to a multiple of
-// unit bytes, and gives its name.
+// unit bytes, and returns its name.
 func Save(t testing.TB, m *image.Image, unit int64) string {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "image"))
@@ -83,7 +83,7 @@ func Save(t testing.TB, m *image.Image, unit int64) string {
 	return f.Name()
 }
 
-// Changed checks a disk that Rewritten has made.
+// Changed checks a disk made by Rewritten.
 func Changed(t testing.TB, v CheckedReader) {
 	t.Helper()
 	Clean(t, v)
@@ -123,19 +123,19 @@ func (m Mark) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// Checked is what can be checked.
+// Checked is a reader with a check.
 type Checked interface {
 	Check(ctx context.Context) []damage.Problem
 }
 
-// CheckedReader is what can be checked and read.
+// CheckedReader is a reader of a disk with a check.
 type CheckedReader interface {
 	Checked
 	io.ReaderAt
 }
 
-// Problems is the text of the error of opening v, which has to wrap format, or
-// else what a check of v finds, a line each.
+// Problems is the text of the error of opening v, which has to wrap format, or else
+// the problems that a check of v finds, one per line.
 func Problems[V Checked](t testing.TB, v V, err, format error) string {
 	t.Helper()
 	if err != nil {
@@ -151,7 +151,7 @@ func Problems[V Checked](t testing.TB, v V, err, format error) string {
 	return s.String()
 }
 
-// Findings are what a check of v finds, or the error of opening it.
+// Findings are the problems that a check of v finds, or the error of opening it.
 func Findings[V Checked](t testing.TB, v V, err error) []damage.Problem {
 	t.Helper()
 	if err != nil {
@@ -160,8 +160,8 @@ func Findings[V Checked](t testing.TB, v V, err error) []damage.Problem {
 	return v.Check(t.Context())
 }
 
-// Hostile checks that an error of opening v wraps format, and that v can be read
-// where a check finds nothing; see Readable.
+// Hostile checks that an error of opening v wraps format, and that v can be read if
+// a check finds no problem; see Readable.
 func Hostile[V interface {
 	Checked
 	pipeline.Source

@@ -11,7 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
-// File opens a file until the test ends, and gives its size in bytes.
+// File opens a file until the test ends, and returns its size in bytes.
 func File(t testing.TB, name string) (*os.File, int64) {
 	t.Helper()
 	f, err := os.Open(name)
@@ -26,8 +26,8 @@ func File(t testing.TB, name string) (*os.File, int64) {
 	return f, st.Size()
 }
 
-// Same compares all that is covered in either of two disks. The second one may
-// be larger by what fills its last sector of 512 bytes.
+// Same compares all extents of both disks. The second one may be larger by the rest
+// of its last sector of 512 bytes.
 func Same(t testing.TB, want, got pipeline.Source) {
 	t.Helper()
 	const step = 100000
@@ -51,9 +51,8 @@ func Same(t testing.TB, want, got pipeline.Source) {
 	}
 }
 
-// Edits are changes of a file that a fuzzer makes: of four bytes each, one says
-// in which area (offset and length), two where in that, and the last is put
-// there.
+// Edits are changes of a file by a fuzzer: of four bytes each, one selects the area
+// (offset and length), two the offset in it, and the last is written there.
 func Edits(b, edits []byte, areas [][2]int) {
 	for ; len(edits) >= 4; edits = edits[4:] {
 		a := areas[int(edits[0])%len(areas)]
@@ -61,8 +60,8 @@ func Edits(b, edits []byte, areas [][2]int) {
 	}
 }
 
-// Readable reads places of the first 64 MiB, at most step bytes apart where
-// something is stored. Errors are those of the test.
+// Readable reads samples of the first 64 MiB, at most step bytes apart where data
+// is stored. Errors fail the test.
 func Readable(t testing.TB, s pipeline.Source, step int64) {
 	t.Helper()
 	p := make([]byte, 70000)

@@ -14,10 +14,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// Mtime is the time of entries that are made here, in seconds since 1970.
+// Mtime is the time of generated entries, in seconds since 1970.
 const Mtime = 1700000000
 
-// Sorted makes a tree of entries; the root is added when it is missing.
+// Sorted makes a tree from entries; the root is added if it is missing.
 func Sorted(entries ...tree.Entry) *tree.Tree {
 	entries = slices.Clone(entries)
 	if !slices.ContainsFunc(entries, func(e tree.Entry) bool { return e.Path == "" }) {
@@ -69,11 +69,11 @@ func Entries(t testing.TB, tr *tree.Tree) []string {
 	return out
 }
 
-// Trees says what random trees may have.
+// Trees says what random trees may contain.
 type Trees struct {
 	Size      func(*rand.Rand) int            // of a file, in bytes
 	Time      func(*rand.Rand) (int64, int32) // of an entry, in seconds and nanoseconds
-	Xattrs    []string                        // what names of extended attributes begin with
+	Xattrs    []string                        // prefixes of extended attributes
 	Depth     int                             // of directories; 0 means any
 	NoDevices bool
 }
@@ -99,7 +99,7 @@ func (o Trees) Random(rnd *rand.Rand, n int) *tree.Tree {
 	return Sorted(g.entries...)
 }
 
-// grower is a random tree in the making.
+// grower is a random tree that is being made.
 type grower struct {
 	o           Trees
 	rnd         *rand.Rand
@@ -108,7 +108,7 @@ type grower struct {
 	seen        map[string]bool
 }
 
-// place is a path that is free, "" for none.
+// place is an unused path, or "".
 func (g *grower) place() string {
 	p := strings.TrimPrefix(g.dirs[g.rnd.IntN(len(g.dirs))]+"/"+RandomName(g.rnd), "/")
 	if g.seen[p] {
@@ -159,7 +159,7 @@ func Special(rnd *rand.Rand, kind int, e *tree.Entry) {
 	}
 }
 
-// meta fills in owner, mode bits, times and attributes.
+// meta sets owner, mode bits, times and attributes.
 func (g *grower) meta(e tree.Entry) tree.Entry {
 	rnd := g.rnd
 	e.Mode |= rnd.Uint32N(0o10000) | 0o400
@@ -180,7 +180,7 @@ func (g *grower) meta(e tree.Entry) tree.Entry {
 	return e
 }
 
-// file makes a content, some of which are the same, compressible or have holes.
+// file makes a content; some contents are identical, compressible or have holes.
 func (g *grower) file(e *tree.Entry) {
 	rnd := g.rnd
 	n := g.o.Size(rnd)
@@ -209,7 +209,7 @@ func (g *grower) file(e *tree.Entry) {
 	}
 }
 
-// RandomName is a name of any bytes but / and zero, mostly letters.
+// RandomName is a name of any bytes except / and zero, mostly letters.
 func RandomName(rnd *rand.Rand) string {
 	n := 1 + rnd.IntN(20)
 	if rnd.IntN(8) == 0 {
@@ -225,8 +225,8 @@ func RandomName(rnd *rand.Rand) string {
 	return string(b)
 }
 
-// ReadTree fails the test unless a tree is in order, and reads the start and the
-// end of each of its files, with whatever errors.
+// ReadTree fails the test unless a tree is sorted, and reads the start and the end
+// of each of its files, ignoring errors.
 func ReadTree(t testing.TB, tr *tree.Tree) {
 	t.Helper()
 	for i := range tr.Entries {
@@ -249,7 +249,7 @@ type BadTree struct {
 	Err  error
 }
 
-// BadTrees are trees that no read-only file system stores.
+// BadTrees are trees that a read-only file system cannot store.
 func BadTrees() []BadTree {
 	link := func(target string) tree.Entry { return tree.Entry{Path: "l", Mode: tree.Symlink, Link: target} }
 	list := Regular("f", "x")

@@ -14,7 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// Unpacked are the views of what is in a directory, by path.
+// Unpacked are the views of the files in a directory, by path.
 func Unpacked(t testing.TB, dir string) map[string]View {
 	t.Helper()
 	out, first := map[string]View{}, map[uint64]string{}

@@ -9,7 +9,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// View is what a tree or an unpacked file system says about an entry.
+// View is the metadata of an entry in a tree or an unpacked file system.
 type View struct {
 	Mode, UID, GID uint32
 	Mtime, Nsec    int64
@@ -21,7 +21,7 @@ type View struct {
 	Same           string // first name of the same inode
 }
 
-// Views are those of a tree's entries, by path.
+// Views are the views of a tree's entries, by path.
 func Views(t testing.TB, tr *tree.Tree) map[string]View {
 	t.Helper()
 	out := map[string]View{}
@@ -44,8 +44,8 @@ func Views(t testing.TB, tr *tree.Tree) map[string]View {
 	return out
 }
 
-// AsUser takes out what an ordinary user cannot unpack: owners, and what the umask
-// takes away. Root's views stay.
+// AsUser removes what an ordinary user cannot unpack: owners, and permissions that
+// the umask removes. For root, nothing is removed.
 func AsUser(views map[string]View) {
 	if os.Geteuid() == 0 {
 		return

@@ -14,7 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// Write writes a disk to a file through a sink, and gives the file's name.
+// Write writes a disk to a file through a sink, and returns the file's name.
 func Write(t testing.TB, m *image.Image, o pipeline.Options, sink func(f *os.File) (pipeline.Sink, error)) string {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "disk"))
@@ -32,8 +32,8 @@ func Write(t testing.TB, m *image.Image, o pipeline.Options, sink func(f *os.Fil
 	return f.Name()
 }
 
-// Rewritten is the name of a disk of 40 MiB that QEMU has changed again and again;
-// Changed checks what is on it.
+// Rewritten is the name of a disk of 40 MiB that QEMU has changed repeatedly;
+// Changed checks its content.
 func Rewritten(t testing.TB, driver, option string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "disk")
@@ -44,7 +44,7 @@ func Rewritten(t testing.TB, driver, option string) string {
 }
 
 // Reproducible fails the test unless a format gives the same bytes with any number
-// of workers and any size of chunks. write gives the name of a file.
+// of workers and any size of chunks. write returns the name of a file.
 func Reproducible(t *testing.T, write func(m *image.Image, o pipeline.Options) string) {
 	t.Helper()
 	m := Image(t, 30<<20+100, Extent(0, Text(1, 3<<20)), Extent(9<<20, Random(1, 1<<20)), Extent(26<<20, Text(2, 4<<20+100)))
@@ -61,7 +61,7 @@ func Reproducible(t *testing.T, write func(m *image.Image, o pipeline.Options) s
 	}
 }
 
-// Full fails the test unless a sink says that there is no space for a disk.
+// Full fails the test unless a sink reports that there is no space for a disk.
 func Full(t *testing.T, disks map[string]*image.Image, sink func(f *os.File, size int64) (pipeline.Sink, error)) {
 	t.Helper()
 	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)

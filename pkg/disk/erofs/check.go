@@ -15,7 +15,7 @@ import (
 // Kind is the kind of file system.
 func (f *FS) Kind() string { return fsName }
 
-// End is where the file system ends on its device, in bytes.
+// End is the end of the file system on its device, in bytes.
 func (f *FS) End() int64 { return f.size }
 
 // Label is the volume's name.
@@ -24,7 +24,7 @@ func (f *FS) Label() string {
 	return label
 }
 
-// ID is the UUID, "" for none.
+// ID is the UUID, or "".
 func (f *FS) ID() string {
 	u := f.super.UUID
 	if u == [16]byte{} {
@@ -33,12 +33,11 @@ func (f *FS) ID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }
 
-// Usage is the size of the file system in bytes, all of which is used.
+// Usage is the size of the file system in bytes, all of which is in use.
 func (f *FS) Usage() (size, used int64, err error) { return f.size, f.size, nil }
 
-// Check checks superblock, inodes and directories, and that contents are where
-// there can be some. Contents have no checksums. When ctx ends before, it finds
-// nothing.
+// Check checks superblock, inodes and directories, and that the places of contents
+// are valid. Contents have no checksums. If ctx ends early, it reports nothing.
 func (f *FS) Check(ctx context.Context) []damage.Problem {
 	b := f.walk(ctx)
 	if ctx.Err() != nil {
@@ -48,7 +47,7 @@ func (f *FS) Check(ctx context.Context) []damage.Problem {
 	if s := f.super; s.Compat&compatChecksum != 0 && f.sum != s.Checksum {
 		l.Add("superblock", "its checksum is %08x, and says %08x", f.sum, s.Checksum)
 	}
-	dirs, compressed := map[uint64]uint32{}, 0 // directories in each directory
+	dirs, compressed := map[uint64]uint32{}, 0 // number of subdirectories of each directory
 	for _, n := range b.Found {
 		if n.Entry.Type() == tree.Dir && n.Entry.Path != "" {
 			dirs[n.up]++

@@ -16,15 +16,15 @@ type inode struct {
 	entry  *tree.Entry
 	number uint32
 	links  uint32
-	parent *inode // of a directory; the root's is itself
-	names  []name // of a directory, ascending, with . and ..
-	xattrs []byte // as they are stored
+	parent *inode // of a directory; the root's is the root itself
+	names  []name // of a directory, ascending, including . and ..
+	xattrs []byte // in stored form
 
 	extended bool
 	layout   uint16
 	size     int64   // of the data
-	pos      int64   // of the inode, on the device
-	tail     int64   // bytes of the data that are behind the inode
+	pos      int64   // offset of the inode on the device
+	tail     int64   // bytes of the data that follow the inode
 	block    uint32  // the first one
 	log      int     // of the blocks of a chunk
 	chunks   []int64 // of a file in chunks: their blocks, from 0 on, or -1 for a hole
@@ -36,7 +36,8 @@ type name struct {
 	*inode
 }
 
-// newContent checks a tree; of the inodes, a directory is before what is in it.
+// newContent checks a tree; in the list of inodes, a directory comes before its
+// content.
 func newContent(t *tree.Tree, o Options) ([]*inode, error) {
 	var all []*inode
 	err := rofs.Inodes(fsName, t, func(e *tree.Entry) (*inode, error) {
@@ -54,7 +55,7 @@ func newContent(t *tree.Tree, o Options) ([]*inode, error) {
 	return all, nil
 }
 
-// add puts a name of an inode into a directory.
+// add adds a name of an inode to a directory.
 func (n *inode) add(e *tree.Entry, of *inode) {
 	n.names = append(n.names, name{e.Name(), of})
 	if e.Hardlink != "" {
@@ -66,7 +67,7 @@ func (n *inode) add(e *tree.Entry, of *inode) {
 	}
 }
 
-// fill checks an entry, and finds out what of it the inode has.
+// fill checks an entry, and derives from it what the inode stores.
 func (n *inode) fill(o Options) error {
 	e := n.entry
 	if err := rofs.CheckEntry(e); err != nil {
@@ -92,8 +93,7 @@ func (n *inode) fill(o Options) error {
 	return nil
 }
 
-// list completes a directory. Names are in the order of their bytes, and . and ..
-// are among them.
+// list completes a directory. Names are sorted by their bytes, and include . and ..
 func (n *inode) list() {
 	if n.links > 0xffff {
 		n.extended = true
@@ -110,7 +110,7 @@ func (n *inode) list() {
 	n.size += int64(len(blocks)-1) * blockSize
 }
 
-// blocks are the names of a directory, block by block.
+// blocks are the names of a directory, by block.
 func (n *inode) blocks() [][]name {
 	var out [][]name
 	start, used := 0, 0

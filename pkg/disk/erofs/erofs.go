@@ -3,13 +3,13 @@
 // Package erofs turns a tree into an EROFS file system, read-only and not
 // compressed, in blocks of 4 KiB, and reads file systems with blocks of any size.
 //
-// Small files, and what of others does not fill a block, are behind their inodes.
-// Files with holes are in chunks, which Linux reads from 5.15 on; without any,
+// Small files, and the last partial blocks of others, follow their inodes. Files
+// with holes are stored in chunks, which Linux reads from 5.15 on; without any,
 // from 5.4. Contents are not read before the image is: its size is known from the
 // tree. The same tree and options give the same bytes.
 //
-// Left out: compression, of which the reader says what is not read; attributes
-// that several files share; more than one device.
+// Left out: compression, which the reader reports as unsupported; writing
+// attributes that several files share; more than one device.
 package erofs
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// Options say what the tree does not.
+// Options are the properties that do not come from the tree.
 type Options struct {
 	Label string // at most 15 bytes
 	UUID  [16]byte
@@ -37,10 +37,10 @@ var (
 	ErrDevice      = rofs.ErrDevice
 )
 
-// ErrTooBig is the error for what 32 bits of blocks cannot count.
+// ErrTooBig is the error for a size with more than 32 bits of blocks.
 var ErrTooBig = errors.New("larger than 16 TiB, the most EROFS can address")
 
-// EntryError is what is wrong with one entry of the tree.
+// EntryError is about one entry of the tree.
 type EntryError = rofs.EntryError
 
 // fsName is the kind of file system.
@@ -55,8 +55,8 @@ func MinSize(t *tree.Tree, o Options) (int64, error) {
 	return l.blocks * blockSize, nil
 }
 
-// Build makes the file system of t. Memory grows with the number of entries, and
-// not with their content.
+// Build makes the file system of t. Memory use grows with the number of entries,
+// and not with their content.
 func Build(t *tree.Tree, o Options) (*image.Image, error) {
 	l, err := newLayout(t, o)
 	if err != nil {

@@ -31,14 +31,14 @@ func TestRandomTrees(t *testing.T) {
 	}
 }
 
-// checkRandom lets fsck.erofs check and unpack a random tree.
+// checkRandom has fsck.erofs check and unpack a random tree.
 func checkRandom(t *testing.T, seed uint64, n int) {
 	tr := randomTree(rand.New(rand.NewPCG(seed, 4)), n)
 	path := build(t, tr, Options{Time: 5, UUID: someUUID(), Label: "a label"})
 	verify(t, path, tr)
 }
 
-// FuzzWrite lets fsck.erofs check and unpack random trees.
+// FuzzWrite has fsck.erofs check and unpack random trees.
 func FuzzWrite(f *testing.F) {
 	f.Add(uint64(1), uint16(10))
 	f.Fuzz(func(t *testing.T, seed uint64, n uint16) { checkRandom(t, seed, int(n%500)) })
@@ -83,7 +83,7 @@ func TestReproducible(t *testing.T) {
 	}
 }
 
-// TestContentsAreNotRead builds of files that cannot be read.
+// TestContentsAreNotRead builds from files that cannot be read.
 func TestContentsAreNotRead(t *testing.T) {
 	e := tree.Entry{Path: "f", Mode: tree.Regular, Size: 5*blockSize + 7, Content: unreadable{}}
 	m, err := Build(disktest.Sorted(e), Options{})

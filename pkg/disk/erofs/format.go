@@ -14,26 +14,26 @@ import (
 var le = binary.LittleEndian
 
 const (
-	blockLog    = 12 // of what is written
+	blockLog    = 12 // block size that is written
 	blockSize   = 1 << blockLog
 	superOffset = 1024
 	superSize   = 128
 	magic       = 0xe0f5e1e2
-	nidSize     = 32 // bytes that a node id counts
+	nidSize     = 32 // unit of node ids in bytes
 	maxName     = 255
-	labelSize   = 15 // bytes of the volume's name, with a NUL behind
+	labelSize   = 15 // bytes of the volume's name, followed by a NUL
 	maxBlocks   = 1<<32 - 1
-	noBlock     = 1<<32 - 1 // in a map of chunks: a hole
+	noBlock     = 1<<32 - 1 // a hole in a map of chunks
 	direntSize  = 12
 )
 
-// Features that do not keep an older kernel from reading.
+// Features that older kernels can ignore.
 const (
 	compatChecksum = 0x1
 	compatMtime    = 0x2 // the time in an inode is that of the content
 )
 
-// Features that a kernel has to know.
+// Features that a kernel has to support.
 const (
 	incompatPadding = 0x1  // of compressed blocks, in front
 	incompatConfigs = 0x2  // of compressions
@@ -50,7 +50,7 @@ type superblock struct {
 	Inodes, Time            uint64 // seconds since 1970
 	Nsec                    uint32
 	Blocks                  uint32
-	MetaBlock, XattrBlock   uint32 // where node ids and shared attributes begin
+	MetaBlock, XattrBlock   uint32 // places of node ids and shared attributes
 	UUID, Label             [16]byte
 	Incompat                uint32
 	Compressions, Devices   uint16
@@ -63,17 +63,17 @@ type superblock struct {
 
 func (s *superblock) bytes() []byte {
 	var b bytes.Buffer
-	binary.Write(&b, le, s) // fixed size, to memory: no error
+	binary.Write(&b, le, s) // a write of fixed size to memory cannot fail
 	return b.Bytes()
 }
 
 // parse is the opposite of bytes.
 func (s *superblock) parse(b []byte) {
-	binary.Read(bytes.NewReader(b), le, s) // fixed size, from memory: no error
+	binary.Read(bytes.NewReader(b), le, s) // a read of fixed size from memory cannot fail
 }
 
-// checksum is that of the first block from the superblock on, with zeros for the
-// checksum. The kernel's crc32c does not invert its result.
+// checksum is the checksum of the first block from the superblock on, with zeros in
+// place of the checksum. The kernel's crc32c does not invert its result.
 func checksum(b []byte) uint32 {
 	table := crc32.MakeTable(crc32.Castagnoli)
 	sum := crc32.Checksum(b[:4], table)
@@ -110,9 +110,9 @@ const (
 
 // Layouts of an inode's data, in bits 1 to 3 of its format; bit 0 is for extended.
 const (
-	layoutPlain          = 0 // blocks in a row
+	layoutPlain          = 0 // contiguous blocks
 	layoutCompressedFull = 1
-	layoutInline         = 2 // the same, and the tail behind the inode
+	layoutInline         = 2 // the same, with the tail after the inode
 	layoutCompressed     = 3
 	layoutChunks         = 4
 )
@@ -120,10 +120,10 @@ const (
 // Format of chunks.
 const (
 	chunkLogMask = 0x1f // their size in blocks, as a power of 2
-	chunkIndexes = 0x20 // 8 bytes for each, not 4
+	chunkIndexes = 0x20 // 8 bytes for each instead of 4
 )
 
-// fileType is the type of an entry of a directory.
+// fileType is the type in an entry of a directory.
 func fileType(mode uint32) uint8 {
 	return [16]uint8{8: 1, 4: 2, 2: 3, 6: 4, 1: 5, 12: 6, 10: 7}[mode>>12&15]
 }

@@ -41,8 +41,8 @@ func build(t testing.TB, tr *tree.Tree, o Options) string {
 	return disktest.Save(t, m, 1)
 }
 
-// verify unpacks an image and compares everything but extended attributes, which
-// fsck.erofs 1.5 leaves out, like hard links and the content of files with holes;
+// verify unpacks an image and compares everything except for extended attributes,
+// hard links and the content of files with holes, which fsck.erofs 1.5 leaves out;
 // it changes the owner last.
 func verify(t testing.TB, image string, tr *tree.Tree) {
 	t.Helper()
@@ -75,8 +75,8 @@ func verify(t testing.TB, image string, tr *tree.Tree) {
 	}
 }
 
-// randomTree has what fsck.erofs can unpack: paths of 4096 bytes at most, and for
-// an ordinary user no devices.
+// randomTree has only what fsck.erofs can unpack: paths of 4096 bytes at most, and
+// for an ordinary user no devices.
 func randomTree(rnd *rand.Rand, n int) *tree.Tree {
 	return disktest.Trees{
 		Size: func(rnd *rand.Rand) int {
@@ -84,7 +84,7 @@ func randomTree(rnd *rand.Rand, n int) *tree.Tree {
 		},
 		Time: func(rnd *rand.Rand) (int64, int32) {
 			if rnd.IntN(3) == 0 {
-				return 5, 0 // as the superblock has it
+				return 5, 0 // as in the superblock
 			}
 			return rnd.Int64N(1 << 32), rnd.Int32N(1e9)
 		},

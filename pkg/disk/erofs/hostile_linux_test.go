@@ -34,8 +34,8 @@ func (c *counter) ReadAt(p []byte, off int64) (int, error) {
 	return c.r.ReadAt(p, off)
 }
 
-// TestSharedOnce gives a file with many names 255 times the same large shared
-// attribute, of a kind that is read and of one that is passed over.
+// TestSharedOnce gives a file with many names the same large shared attribute 255
+// times, of a supported kind and of one that is skipped.
 func TestSharedOnce(t *testing.T) {
 	const count, root = 50, 4096
 	entries := []tree.Entry{disktest.Regular("a", "")}
@@ -135,8 +135,8 @@ func TestEmptyBlocks(t *testing.T) {
 	}
 }
 
-// TestDeep nests directories with long names, whose paths together are much
-// larger than the file system.
+// TestDeep nests directories with long names, whose paths together are much larger
+// than the file system.
 func TestDeep(t *testing.T) {
 	const log, count = 9, 2800
 	var dirs []rawDir

@@ -10,12 +10,13 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// layout says where everything is: the superblock has the first block for itself,
-// so that its checksum needs no contents; inodes follow, and then blocks of data.
+// layout has the places of everything: the superblock has the first block for
+// itself, so that its checksum does not depend on contents; inodes follow, and then
+// blocks of data.
 type layout struct {
 	inodes []*inode
-	end    int64 // of the inodes
-	blocks int64 // of all
+	end    int64 // end of the inodes
+	blocks int64 // number of all blocks
 	holes  bool  // there are files in chunks
 }
 
@@ -39,7 +40,7 @@ func newLayout(t *tree.Tree, o Options) (*layout, error) {
 			return nil, &EntryError{FS: fsName, Path: n.entry.Path, Err: err}
 		}
 	}
-	// fsck.erofs 1.5 reads as much behind each inode as if it had attributes.
+	// fsck.erofs 1.5 reads as much after each inode as if it had attributes.
 	if last := inodes[len(inodes)-1]; last.pos+last.headSize()+xattrHeader > l.blocks*blockSize {
 		l.blocks++
 	}
@@ -56,10 +57,10 @@ func (n *inode) headSize() int64 {
 	return compactSize + int64(len(n.xattrs))
 }
 
-// stored are the bytes of an inode with all that is behind it.
+// stored is the size of an inode with everything that follows it.
 func (n *inode) stored() int64 { return n.headSize() + 4*int64(len(n.chunks)) + n.tail }
 
-// arrange chooses the layout. A tail must not cross a block.
+// arrange chooses the layout of the data. A tail must not cross a block.
 func (n *inode) arrange() {
 	if n.entry.Type() == tree.Regular && n.cut() {
 		n.layout = layoutChunks
@@ -73,14 +74,14 @@ func (n *inode) arrange() {
 // maxChunks bounds the map of a file's chunks: larger files have larger chunks.
 const maxChunks = 1 << 16
 
-// cut cuts a file into chunks, if one of its blocks is a hole. Chunks with data get
-// their place later.
+// cut divides a file into chunks if one of its blocks is a hole. Chunks with data
+// get their place later.
 func (n *inode) cut() bool {
 	data, all := n.entry.Data, up(n.size, blockSize)/blockSize
 	if data == nil || all == 0 {
 		return false
 	}
-	covered, next := int64(0), int64(0) // blocks with data; the first that is not counted yet
+	covered, next := int64(0), int64(0) // blocks with data; the first that has not been counted yet
 	for _, r := range data {
 		if r.Len > 0 {
 			from, to := max(r.Off/blockSize, next), up(r.Off+r.Len, blockSize)/blockSize
@@ -109,7 +110,7 @@ func (n *inode) cut() bool {
 	return true
 }
 
-// place puts an inode behind the last one, into one block if it fits.
+// place places an inode after the previous one, within one block if it fits.
 func (l *layout) place(n *inode) {
 	size := n.stored()
 	if size > blockSize {
@@ -122,7 +123,7 @@ func (l *layout) place(n *inode) {
 	l.end = up(l.end+n.stored(), nidSize)
 }
 
-// assign gives an inode's data its blocks.
+// assign assigns blocks to an inode's data.
 func (l *layout) assign(n *inode) error {
 	need := (n.size - n.tail + blockSize - 1) / blockSize
 	if n.layout == layoutChunks {

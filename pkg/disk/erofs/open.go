@@ -11,16 +11,17 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/rofs"
 )
 
-// ErrFormat is wrapped by errors about what is not an EROFS that this package reads, or
-// a damaged one.
+// ErrFormat is wrapped by errors about data that is not an EROFS that this package
+// supports, or a damaged one.
 var ErrFormat = errors.New("not a readable EROFS")
 
 func formatError(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrFormat, fmt.Sprintf(format, args...))
 }
 
-// FS reads a file system. It is safe for concurrent use. Of its paths and inodes,
-// which may be much larger than itself, a walk holds no more than limits allows.
+// FS reads a file system. It is safe for concurrent use. Its paths and inodes may
+// be much larger than the file system itself; a walk holds no more of them than
+// limits allows.
 type FS struct {
 	r     io.ReaderAt
 	super superblock
@@ -71,10 +72,10 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 	return f, nil
 }
 
-// Size of the file system in bytes, of what a device holds.
+// Size of the file system on its device, in bytes.
 func (f *FS) Size() int64 { return f.size }
 
-// Time of its making, in seconds since 1970.
+// Time of creation, in seconds since 1970.
 func (f *FS) Time() int64 { return int64(f.super.Time) }
 
 // read reads n bytes at off.
@@ -82,7 +83,7 @@ func (f *FS) read(off, n int64) ([]byte, error) {
 	return rofs.ReadAt(f.r, off, n, f.size, formatError)
 }
 
-// place is where the inode of a node id is.
+// place is the place of the inode of a node id.
 func (f *FS) place(nid uint64) (int64, error) {
 	at := int64(f.super.MetaBlock) * f.block
 	if nid > uint64(f.size-min(at, f.size))/nidSize {

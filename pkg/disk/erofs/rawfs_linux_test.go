@@ -10,11 +10,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// rawDir is a directory of a rawFS: where its blocks are, and how many bytes.
+// rawDir is a directory of a rawFS: the place of its blocks, and its size.
 type rawDir struct{ block, size int }
 
-// rawFS is a file system that no program makes, of directories alone: their
-// node ids are their indexes, and 0 is the root.
+// rawFS is a file system that no program makes, consisting of directories alone:
+// their node ids are their indices, and 0 is the root.
 func rawFS(t *testing.T, log int, dirs []rawDir, blocks []byte) *FS {
 	t.Helper()
 	size := 1 << log

@@ -4,23 +4,22 @@ package erofs
 
 import "github.com/carosio/carosbuild/pkg/disk/tree"
 
-// cache is what a walk has read: an inode has as many names as a directory
-// gives it, and a shared attribute is in as many inodes. cost is asked before
-// something is read that may be large.
+// cache has what a walk has read: an inode may have many names, and a shared
+// attribute may be in many inodes. cost is called before something is read that may
+// be large.
 type cache struct {
 	f      *FS
 	cost   func(int64) error
 	inodes map[uint64]*found
 	failed map[uint64]error
-	shared map[uint32]tree.Xattr // without a name: passed over
+	shared map[uint32]tree.Xattr // without a name: skipped
 }
 
 func newCache(f *FS, cost func(int64) error) *cache {
 	return &cache{f, cost, map[uint64]*found{}, map[uint64]error{}, map[uint32]tree.Xattr{}}
 }
 
-// inode is the inode of a node id, of which the caller may change path and
-// parent.
+// inode is the inode of a node id. The caller may change path and parent.
 func (c *cache) inode(nid uint64) (*found, error) {
 	if n, ok := c.inodes[nid]; ok {
 		again := *n

@@ -49,7 +49,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestReadMkfs reads what mkfs.erofs makes of an unpacked tree.
+// TestReadMkfs reads the output of mkfs.erofs for an unpacked tree.
 func TestReadMkfs(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("not the superuser")
@@ -58,7 +58,7 @@ func TestReadMkfs(t *testing.T) {
 	first := build(t, randomTree(rnd, 100), Options{Time: 5})
 	dir := filepath.Join(t.TempDir(), "out")
 	tool(t, "fsck.erofs", "-d1", "--extract="+dir, first)
-	for _, f := range []string{"a", "b", "c"} { // with an attribute that mkfs.erofs lets them share
+	for _, f := range []string{"a", "b", "c"} { // with an attribute that mkfs.erofs makes them share
 		if err := os.WriteFile(filepath.Join(dir, f+"-shared"), []byte(f), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +173,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// FuzzRead opens random bytes, and reads all that is in them.
+// FuzzRead opens random bytes, and reads everything in them.
 func FuzzRead(f *testing.F) {
 	attr := disktest.Regular("a", "x")
 	attr.Xattrs = []tree.Xattr{{Name: "security.capability", Value: []byte("value")}, {Name: "system.posix_acl_access", Value: []byte("\x02\x00\x00\x00")}}

@@ -11,7 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// read reads data at an offset; all of it is within the size.
+// read reads data at an offset; the range is within the size.
 func (n *found) read(p []byte, off int64) error {
 	for len(p) > 0 {
 		at, k, err := n.run(off, int64(len(p)))
@@ -31,8 +31,8 @@ func (n *found) read(p []byte, off int64) error {
 	return nil
 }
 
-// run is where on the device the data at an offset is, below 0 for a hole, and how
-// many bytes of at most are there in a row.
+// run is the place on the device of the data at an offset, negative for a hole, and
+// how many bytes, of at most so many, are contiguous there.
 func (n *found) run(off, most int64) (at, k int64, err error) {
 	switch n.layout {
 	case layoutPlain:
@@ -53,7 +53,7 @@ func (n *found) run(off, most int64) (at, k int64, err error) {
 	return 0, 0, damage.Unreadf("it is compressed")
 }
 
-// holes gives a file in chunks the ranges that are not holes.
+// holes sets the ranges that are not holes for a file in chunks.
 func (n *found) holes() {
 	if n.Entry.Type() != tree.Regular || n.size == 0 {
 		return

@@ -11,16 +11,16 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// found is an inode as it was read.
+// found is an inode that was read.
 type found struct {
 	rofs.Inode // its ID is the node id
 	f          *FS
-	up         uint64 // of a directory: the node id that .. has to have
+	up         uint64 // of a directory: the node id that .. must have
 
 	layout uint16
 	size   int64 // of the data
-	start  int64 // of its blocks, on the device
-	behind int64 // of the inode and its attributes: a tail or a map of chunks
+	start  int64 // offset of its blocks on the device
+	behind int64 // end of the inode and its attributes: start of a tail or a map of chunks
 	chunk  int64 // bytes of a chunk
 	chunks []uint32
 }
@@ -67,7 +67,7 @@ func (f *FS) inode(nid uint64, c *cache) (*found, error) {
 
 func (n *found) compact(b []byte) (place uint32) {
 	var i compactInode
-	binary.Read(bytes.NewReader(b), le, &i) // fixed size, from memory: no error
+	binary.Read(bytes.NewReader(b), le, &i) // a read of fixed size from memory cannot fail
 	n.size, n.Links = int64(i.Size), uint32(i.Links)
 	n.Entry = tree.Entry{
 		Mode: uint32(i.Mode), UID: uint32(i.UID), GID: uint32(i.GID), Mtime: n.f.Time(), MtimeNsec: int32(n.f.super.Nsec),
@@ -77,13 +77,13 @@ func (n *found) compact(b []byte) (place uint32) {
 
 func (n *found) extended(b []byte) (place uint32) {
 	var i extendedInode
-	binary.Read(bytes.NewReader(b), le, &i) // fixed size, from memory: no error
+	binary.Read(bytes.NewReader(b), le, &i) // a read of fixed size from memory cannot fail
 	n.size, n.Links = int64(i.Size), i.Links
 	n.Entry = tree.Entry{Mode: uint32(i.Mode), UID: i.UID, GID: i.GID, Mtime: i.Mtime, MtimeNsec: int32(i.MtimeNsec)}
 	return i.Place
 }
 
-// fill reads what depends on the type.
+// fill reads the parts that depend on the type.
 func (n *found) fill(place uint32, cost func(int64) error) error {
 	e := &n.Entry
 	n.start = int64(place) * n.f.block
@@ -116,7 +116,7 @@ func (n *found) fill(place uint32, cost func(int64) error) error {
 	return nil
 }
 
-// arrange checks where the data is. That of compressed files stays unknown.
+// arrange checks the place of the data. For compressed files it stays unknown.
 func (n *found) arrange(place uint32, cost func(int64) error) error {
 	switch n.layout {
 	case layoutPlain:
@@ -136,7 +136,7 @@ func (n *found) arrange(place uint32, cost func(int64) error) error {
 	return nil
 }
 
-// within checks blocks in a row.
+// within checks contiguous blocks.
 func (n *found) within(size int64) error {
 	if size > n.f.size || size > 0 && n.start > n.f.size-size {
 		return formatError("%d bytes at %d are behind its %d", size, n.start, n.f.size)

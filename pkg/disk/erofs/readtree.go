@@ -13,13 +13,13 @@ import (
 )
 
 // limits are about two million entries, and a quarter of the memory for paths:
-// directories with long names, one in the other, make paths that are much longer
-// than the file system.
+// nested directories with long names have paths that are much longer than the file
+// system.
 func limits() rofs.Limits { return rofs.Limits{Tree: 1 << 30, Paths: 1 << 28} }
 
-// Tree is what the file system holds. Contents are read when the Tree's are.
-// When something cannot be read, the Tree has the rest and the error is the
-// first reason.
+// Tree is the content of the file system. Contents of files are read when the
+// Tree's are. If something cannot be read, the Tree has the rest and the error is
+// the first reason.
 func (f *FS) Tree() (*tree.Tree, error) {
 	b := f.walk(context.Background())
 	return b.Tree(func(n *found) { n.Entry.Content = fileContent{n} }), b.Err
@@ -50,12 +50,11 @@ type treeBuilder struct {
 	f     *FS
 	read  *cache
 	block []byte            // of a directory
-	names map[uint64]uint32 // of each node: how many there are
-	// unlisted is how many bytes of directories are left to be read: no two
-	// share any.
+	names map[uint64]uint32 // number of links of each node
+	// unlisted is how many bytes of directories may still be read: no two share
+	// any.
 	unlisted int64
-	// problems are all that is wrong, Err among it, and what does not keep a
-	// tree from being read.
+	// problems are all problems: Err, and those that do not prevent reading a tree.
 	problems damage.List
 }
 
@@ -95,7 +94,7 @@ func (b *treeBuilder) list(ctx context.Context, dir *found) error {
 	return nil
 }
 
-// dot checks . and .., without which a tree can be read.
+// dot checks . and .., which are not needed to read a tree.
 func (b *treeBuilder) dot(dir *found, x dirent) {
 	if want := map[string]uint64{".": dir.ID, "..": dir.up}[x.name]; x.nid != want {
 		b.problems.Add(rofs.Where(dir.Entry.Path), "%s is node %d, not %d", x.name, x.nid, want)

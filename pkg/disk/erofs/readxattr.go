@@ -9,12 +9,12 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// xattrCost is what an attribute costs beside its bytes.
+// xattrCost is the memory for an attribute besides its bytes.
 const xattrCost = 64
 
-// xattrs reads what is behind an inode: attributes that several files share, by
-// their number, and its own. Those that are passed over cost as much as
-// others: they are read, too.
+// xattrs reads the attributes that follow an inode: those that several files share,
+// by number, and its own. Those that are skipped cost as much as others, since they
+// are read, too.
 func (f *FS) xattrs(off, size int64, c *cache) ([]tree.Xattr, error) {
 	if err := c.cost(size); err != nil {
 		return nil, err
@@ -32,7 +32,7 @@ func (f *FS) xattrs(off, size int64, c *cache) ([]tree.Xattr, error) {
 		if err := c.cost(xattrCost + size); err != nil {
 			return err
 		}
-		if x.Name != "" { // else of a kind that the kernel passes over, too
+		if x.Name != "" { // else of a kind that the kernel skips, too
 			out = append(out, x)
 		}
 		return nil
@@ -68,7 +68,7 @@ func (f *FS) xattrs(off, size int64, c *cache) ([]tree.Xattr, error) {
 // xattrSize is the size of an attribute by its first 4 bytes.
 func xattrSize(b []byte) int64 { return up(4+int64(b[0])+int64(le.Uint16(b[2:])), 4) }
 
-// parseXattr is the attribute that b begins with, and its size.
+// parseXattr parses the attribute at the beginning of b, and returns its size.
 func parseXattr(b []byte) (tree.Xattr, int64, error) {
 	if len(b) < 4 || xattrSize(b) > int64(len(b)) {
 		return tree.Xattr{}, 0, formatError("an attribute ends behind the %d bytes for it", len(b))

@@ -9,8 +9,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// xattrPrefixes are by the number that stands for them. Of the lists of access,
-// the prefix is the whole name.
+// xattrPrefixes are the prefixes by their numbers. For access control lists, the
+// prefix is the whole name.
 var xattrPrefixes = [...]string{
 	1: "user.", 2: "system.posix_acl_access", 3: "system.posix_acl_default", 4: "trusted.", 5: "lustre.", 6: "security.",
 }
@@ -18,13 +18,13 @@ var xattrPrefixes = [...]string{
 const (
 	xattrHeader = 12
 	maxValue    = 0xffff
-	maxXattrs   = (0xffff-1)*4 + xattrHeader // that an inode can count
+	maxXattrs   = (0xffff-1)*4 + xattrHeader // largest number that an inode can count
 )
 
 func isACL(prefix int) bool { return prefix == 2 || prefix == 3 }
 
-// HoldsXattr reports whether the format has a place for extended attributes of
-// that name, if they are not too large.
+// HoldsXattr reports whether the format can store extended attributes of that name,
+// if they are not too large.
 func HoldsXattr(name string) bool {
 	_, _, err := splitXattr(name)
 	return err == nil
@@ -41,8 +41,8 @@ func splitXattr(name string) (prefix int, short string, err error) {
 	return 0, "", fmt.Errorf("%w: EROFS has no place for the name %q", ErrXattr, name)
 }
 
-// encodeXattrs are the attributes of an inode as they are behind it, nothing for
-// none.
+// encodeXattrs are the attributes of an inode in the form that follows it, empty if
+// there are none.
 func encodeXattrs(xs []tree.Xattr) ([]byte, error) {
 	if len(xs) == 0 {
 		return nil, nil

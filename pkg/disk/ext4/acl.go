@@ -4,9 +4,9 @@ package ext4
 
 import "fmt"
 
-// Access control lists: xattrs carry version 2, entries of tag, permissions
-// and id (8 bytes); ext4 stores version 1, where only entries that name a
-// user or a group have an id.
+// Access control lists: extended attributes have version 2 of the format, with
+// entries of tag, permissions and id (8 bytes); ext4 stores version 1, in which
+// only entries for a named user or group have an id.
 const (
 	aclXattrVersion = 2
 	aclDiskVersion  = 1
@@ -14,7 +14,7 @@ const (
 	aclGroup        = 0x08
 )
 
-// diskACL converts a list from the form of system calls to ext4's.
+// diskACL converts a list from the form of system calls to that of ext4.
 func diskACL(v []byte) ([]byte, error) {
 	if len(v) < 4 || (len(v)-4)%8 != 0 || le.Uint32(v) != aclXattrVersion {
 		return nil, fmt.Errorf("not an access control list of version %d", aclXattrVersion)

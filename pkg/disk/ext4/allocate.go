@@ -9,32 +9,33 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// layout is a content placed in a geometry: all that has to be known to
-// generate any block.
+// layout is a content placed in a geometry: everything that is needed to generate
+// any block.
 type layout struct {
 	*content
 	geo  *geometry
 	opts Options
-	seed uint32 // of checksums
+	seed uint32 // for checksums
 
-	// start is the first block by entry: of the only extent of a file, a
-	// directory or a symbolic link. Entries with more extents are in maps.
+	// start is the first block of the only extent of a file, a directory or a
+	// symbolic link, by entry. Entries with more extents are in maps.
 	start      []uint32
 	maps       map[int32]mapping
 	xattrBlock []uint32 // by index in content.xattred
 	journal    mapping
 	resizeDIND int64
 
-	used    int64 // blocks, tables included, and also what found no room
-	noRoom  int32 // entry that found no room first, or -1
+	used    int64 // blocks, including tables and those that did not fit
+	noRoom  int32 // first entry that did not fit, or -1
 	spans   []span
 	super   superblock
 	desc    []byte
 	regions []region
 }
 
-// allocator hands out the blocks between the tables in ascending order. Past
-// the end of the file system it goes on, so that the need becomes known.
+// allocator hands out the blocks between the tables in ascending order. It
+// continues beyond the end of the file system, so that the required size becomes
+// known.
 type allocator struct {
 	fixed []span
 	next  int64
@@ -42,7 +43,7 @@ type allocator struct {
 	l     *layout
 }
 
-// row goes to the next free block and tells how many are in a row from there.
+// row advances to the next free block and returns how many blocks follow in a row.
 func (a *allocator) row() int64 {
 	for len(a.fixed) > 0 && a.fixed[0].start <= a.next {
 		a.next = a.fixed[0].end
@@ -72,7 +73,7 @@ func (a *allocator) one() int64 {
 // extend adds n blocks of a file, from logical on, to a mapping.
 func (a *allocator) extend(m *mapping, logical, n int64) {
 	for n > 0 {
-		if a.next >= a.limit { // no room: only count
+		if a.next >= a.limit { // does not fit: only count
 			a.take(n)
 			return
 		}
@@ -83,7 +84,7 @@ func (a *allocator) extend(m *mapping, logical, n int64) {
 	}
 }
 
-// finish takes the blocks of a mapping's tree.
+// finish allocates the blocks of a mapping's extent tree.
 func (a *allocator) finish(m *mapping) {
 	for _, n := range levels(len(m.runs)) {
 		for range n {
@@ -92,7 +93,7 @@ func (a *allocator) finish(m *mapping) {
 	}
 }
 
-// entry takes n blocks, from logical on, for an entry with no holes.
+// entry allocates n blocks, from logical on, for an entry without holes.
 func (a *allocator) entry(i int32, n int64) {
 	if n <= maxExtent && n <= a.row() {
 		start, _ := a.take(n)
@@ -118,9 +119,9 @@ func (a *allocator) check(i int32) {
 	}
 }
 
-// allocate places a content: the journal and the resize inode's block first,
-// then directories, blocks of attributes and symbolic links, then files, each
-// kind in the order of the tree.
+// allocate places a content: first the journal and the resize inode's block, then
+// directories, attribute blocks and symbolic links, then files, each kind in the
+// order of the tree.
 func allocate(c *content, g *geometry, o Options) *layout {
 	n := len(c.ino)
 	l := &layout{
@@ -168,7 +169,7 @@ func (a *allocator) file(i int32, e *tree.Entry) {
 	a.check(i)
 }
 
-// mapping is where the blocks of an entry are that takes n when it has no
+// mapping returns the places of the blocks of an entry that has n blocks and no
 // holes.
 func (l *layout) mapping(i int32, n int64) mapping {
 	if m, ok := l.maps[i]; ok || n == 0 {
@@ -177,7 +178,7 @@ func (l *layout) mapping(i int32, n int64) mapping {
 	return mapping{runs: []run{{0, l.start[i], uint32(n)}}}
 }
 
-// xattrAt is the block of extended attributes of an entry, or 0.
+// xattrAt is the attribute block of an entry, or 0.
 func (l *layout) xattrAt(i int32) uint32 {
 	k := sort.Search(len(l.xattred), func(k int) bool { return l.xattred[k] >= i })
 	if k < len(l.xattred) && l.xattred[k] == i {

@@ -11,7 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// filesTree is a tree like a root file system: n files in directories of 40.
+// filesTree is a tree similar to a root file system: n files in directories of 40.
 func filesTree(n int) *tree.Tree {
 	t := &tree.Tree{Entries: make([]tree.Entry, 0, n+n/40+3)}
 	t.Entries = append(t.Entries, tree.Entry{Mode: tree.Dir | 0o755})
@@ -45,7 +45,7 @@ func BenchmarkBuild40kFit(b *testing.B) { benchmarkBuild(b, 40_000, Options{}) }
 func BenchmarkBuild1M(b *testing.B)     { benchmarkBuild(b, 1_000_000, Options{Size: 40 << 30}) }
 func BenchmarkBuild2TiB(b *testing.B)   { benchmarkBuild(b, 1000, Options{Size: 2 << 40}) }
 
-// BenchmarkMetadata40k reads all that is generated.
+// BenchmarkMetadata40k reads all generated blocks.
 func BenchmarkMetadata40k(b *testing.B) {
 	t := filesTree(40_000)
 	for i := range t.Entries {
@@ -69,8 +69,8 @@ func BenchmarkMetadata40k(b *testing.B) {
 	}
 }
 
-// TestMemory bounds what a plan and its image hold: 600 bytes a file with the
-// tree.
+// TestMemory bounds the memory of a plan and its image: 600 bytes per file,
+// including the tree.
 func TestMemory(t *testing.T) {
 	n := 1_000_000
 	if testing.Short() {

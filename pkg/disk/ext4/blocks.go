@@ -4,30 +4,30 @@ package ext4
 
 import "math"
 
-// piece is a run of a file's blocks: n blocks of the device from start on,
-// which are block logical of the file and the following. Unwritten blocks are
-// allocated and read as zero.
+// piece is a run of a file's blocks: n blocks of the device from start on, which
+// are the file's blocks from logical on. Unwritten blocks are allocated and read as
+// zero.
 type piece struct {
 	logical, start, n int64
 	unwritten         bool
 }
 
-// walker goes over the blocks of an inode in order.
+// walker visits the blocks of an inode in order.
 type walker struct {
 	f     *FS
 	n     record
-	from  int64                            // what ends at or before that block of the file is passed over
-	to    int64                            // and what starts there or after it, unless 0
-	tree  func(no int64, raw []byte) error // each block of pointers or extents; may be nil
+	from  int64                            // pieces that end at or before this block of the file are skipped
+	to    int64                            // and those that start at it or after it, unless 0
+	tree  func(no int64, raw []byte) error // called for each block of pointers or extents; may be nil
 	piece func(p piece) (more bool, err error)
-	// starts is told which block of the file a node of extents begins with, by
-	// the node above and by itself; may be nil.
+	// starts is called with the block of the file that a node of extents begins
+	// with, according to its parent and to itself; may be nil.
 	starts func(says, has int64)
-	next   int64 // least block of the file that may come
+	next   int64 // lowest block of the file that may come next
 	done   bool
 }
 
-// walk calls the functions until piece asks for no more.
+// walk calls the functions until piece returns false.
 func (w *walker) walk() error {
 	if w.f.inline(w.n) {
 		return nil
@@ -52,8 +52,8 @@ func (w *walker) walk() error {
 	return nil
 }
 
-// pointer follows a pointer of the old form to data, or to a block of pointers
-// of a level above 0.
+// pointer follows a pointer of the old form to data or, at a level above 0, to a
+// block of pointers.
 func (w *walker) pointer(no, logical int64, level int) error {
 	per, span := w.f.block/4, int64(1)
 	for range level {
@@ -97,9 +97,9 @@ func (w *walker) emit(p piece) error {
 	return err
 }
 
-// extents goes over a node of a tree of extents, of the given depth (-1 for
-// whatever the root says), whose blocks of the file end before limit. Blocks
-// must ascend over the whole tree, so that no node is visited twice.
+// extents visits a node of an extent tree, of the given depth (-1 to use that of
+// the root), in which the file's blocks end before limit. Blocks must ascend over
+// the whole tree, so that no node is visited twice.
 func (w *walker) extents(b []byte, depth int, limit int64) error {
 	count, most, d := int(le.Uint16(b[2:])), (len(b)-extentSize)/extentSize, int(le.Uint16(b[6:]))
 	switch {
@@ -123,7 +123,7 @@ func (w *walker) extents(b []byte, depth int, limit int64) error {
 	return nil
 }
 
-// extent goes over an entry of a node, which ends before block end of the file.
+// extent visits an entry of a node, which ends before block end of the file.
 func (w *walker) extent(e []byte, depth int, end int64) error {
 	logical := int64(le.Uint32(e))
 	if logical < w.next || logical >= end {

@@ -9,7 +9,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// checkName says what is wrong with one component of a path.
+// checkName checks one component of a path.
 func checkName(name string) error {
 	switch {
 	case len(name) > maxName:
@@ -20,8 +20,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// checkEntry says what keeps an entry that is not a hard link from being
-// written, and whether it needs a block for extended attributes.
+// checkEntry checks whether an entry that is not a hard link can be written, and
+// returns whether it needs an attribute block.
 func checkEntry(e *tree.Entry) (xattrBlock bool, err error) {
 	if e.Mode > 0xffff {
 		return false, fmt.Errorf("%w: mode %#o", ErrTree, e.Mode)
@@ -74,7 +74,7 @@ func checkFile(e *tree.Entry) error {
 	return nil
 }
 
-// blockRanges are the runs of blocks, n from logical on, that hold data of a
+// blockRanges are the runs of blocks, n from logical on, that contain data of a
 // regular file.
 func blockRanges(e *tree.Entry, yield func(logical, n int64)) {
 	if e.Data == nil {
@@ -103,5 +103,5 @@ func blockRanges(e *tree.Entry, yield func(logical, n int64)) {
 	}
 }
 
-// blocks is how many blocks n bytes take.
+// blocks is the number of blocks for n bytes.
 func blocks(n int64) int64 { return (n + blockSize - 1) / blockSize }

@@ -37,7 +37,7 @@ func opened(t testing.TB, b []byte) *FS {
 	return f
 }
 
-// findings are what a check finds, a line each.
+// findings are the problems that a check finds, one per line.
 func findings(t testing.TB, b []byte) string {
 	t.Helper()
 	var lines []string
@@ -47,7 +47,7 @@ func findings(t testing.TB, b []byte) string {
 	return strings.Join(lines, "\n")
 }
 
-// inodeOf is the part of b that is an inode.
+// inodeOf is the part of b that contains an inode.
 func inodeOf(t testing.TB, b []byte, ino uint32) []byte {
 	t.Helper()
 	f := opened(t, b)
@@ -59,7 +59,7 @@ func inodeOf(t testing.TB, b []byte, ino uint32) []byte {
 	return b[at : at+f.inode]
 }
 
-// TestCheckSharedBlocks lets files share blocks where the feature says so.
+// TestCheckSharedBlocks: files may share blocks if the feature says so.
 func TestCheckSharedBlocks(t *testing.T) {
 	b := plain(t, file("a", "one"), file("b", "two"))
 	copy(inodeOf(t, b, firstIno+1)[inodeBlock:], inodeOf(t, b, firstIno)[inodeBlock:][:60])
@@ -72,8 +72,7 @@ func TestCheckSharedBlocks(t *testing.T) {
 	}
 }
 
-// TestCheckImagic lets a file without a name in a directory be where the feature
-// for that is set.
+// TestCheckImagic: a file may be in no directory if the feature for that is set.
 func TestCheckImagic(t *testing.T) {
 	b := plain(t, file("a", "one"))
 	n := inodeOf(t, b, firstIno)
@@ -88,7 +87,8 @@ func TestCheckImagic(t *testing.T) {
 	}
 }
 
-// TestCheckFlags finds what an inode has without the feature for it.
+// TestCheckFlags finds properties of an inode that require a feature which is not
+// set.
 func TestCheckFlags(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -106,7 +106,7 @@ func TestCheckFlags(t *testing.T) {
 		}
 	}
 	b := plain(t, file("a", "one"))
-	le.PutUint32(inodeOf(t, b, firstIno)[0x04:], 1) // of 3 bytes in one block: fewer are not a fault
+	le.PutUint32(inodeOf(t, b, firstIno)[0x04:], 1) // of 3 bytes in one block: fewer are not an error
 	if got := findings(t, b); got != "" {
 		t.Errorf("a shorter file: %s", got)
 	}
@@ -122,8 +122,8 @@ func TestCheckFlags(t *testing.T) {
 	}
 }
 
-// TestCheckExtentStarts finds a node of extents that begins elsewhere than the
-// node above says.
+// TestCheckExtentStarts finds a node of extents that does not begin with the block
+// that its parent states.
 func TestCheckExtentStarts(t *testing.T) {
 	e := holes("holes", 400)
 	e.Data = e.Data[1:]
@@ -141,7 +141,7 @@ func TestCheckExtentStarts(t *testing.T) {
 	}
 }
 
-// TestCheckAttributes finds values that overlap and hashes that are wrong.
+// TestCheckAttributes finds values that overlap and wrong hashes.
 func TestCheckAttributes(t *testing.T) {
 	e := file("a", "x")
 	e.Xattrs = []tree.Xattr{{Name: "user.first", Value: make([]byte, 400)}, {Name: "user.second", Value: []byte(strings.Repeat("v", 400))}}
@@ -164,7 +164,7 @@ func TestCheckAttributes(t *testing.T) {
 	}
 }
 
-// foreignBytes is a file system by mke2fs.
+// foreignBytes is a file system made by mke2fs.
 func foreignBytes(t testing.TB, args ...string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(foreignFS(t, t.TempDir(), args...))
@@ -187,7 +187,7 @@ func TestCheckProtection(t *testing.T) {
 	}
 }
 
-// TestCheckOrphanFile checks blocks of the orphan file.
+// TestCheckOrphanFile checks the blocks of the orphan file.
 func TestCheckOrphanFile(t *testing.T) {
 	b := foreignBytes(t, "-O", "orphan_file,^metadata_csum")
 	f := opened(t, b)
@@ -217,7 +217,7 @@ func TestCheckOrphanFile(t *testing.T) {
 	}
 }
 
-// TestClusters counts the clusters of files, and finds those that two have.
+// TestClusters counts the clusters of files, and finds those that two files have.
 func TestClusters(t *testing.T) {
 	f := &FS{s: superblock{ROCompat: roCompatBigAlloc, LogClusterSize: 2}} // 4 blocks
 	for _, tt := range []struct {
@@ -245,7 +245,7 @@ func TestClusters(t *testing.T) {
 	}
 }
 
-// TestNameHash compares hashes of names with debugfs's.
+// TestNameHash compares hashes of names with those of debugfs.
 func TestNameHash(t *testing.T) {
 	seed := testOptions.HashSeed
 	uuid := regexp.MustCompile(`^(.{8})(.{4})(.{4})(.{4})(.{12})$`).ReplaceAllString(fmt.Sprintf("%x", seed), "$1-$2-$3-$4-$5")

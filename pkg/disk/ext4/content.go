@@ -10,22 +10,23 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// content is what a tree needs of a file system of any size: inode numbers,
-// link counts, directories block by block. Entries are meant by their index
-// in the tree; the index after the last is a lost+found that the tree lacks.
+// content is the part of a file system that depends on the tree and not on the
+// size: inode numbers, link counts, the blocks of directories. Entries are given by
+// their index in the tree; the index after the last is a lost+found if the tree has
+// none.
 type content struct {
 	entries   []tree.Entry
 	lostFound int32
 
-	ino     []uint32 // by entry, hard links included
+	ino     []uint32 // by entry, including hard links
 	byIno   []int32  // entry of inode firstIno + i
 	names   map[int32]uint32
 	dirs    []directory // ascending by entry
 	kids    []int32     // entries in directories, grouped by directory
-	xattred []int32     // entries with a block of extended attributes
+	xattred []int32     // entries with an attribute block
 }
 
-// addedLostFound stands for the directory that a tree does not have.
+// addedLostFound is the directory that is added if a tree does not have it.
 var addedLostFound = tree.Entry{Path: "lost+found", Mode: tree.Dir | 0o700}
 
 func (c *content) entry(i int32) *tree.Entry {
@@ -35,7 +36,7 @@ func (c *content) entry(i int32) *tree.Entry {
 	return &c.entries[i]
 }
 
-// lastIno is the highest inode in use; all below it are.
+// lastIno is the highest inode in use; all below it are in use.
 func (c *content) lastIno() int64 { return firstIno - 1 + int64(len(c.byIno)) }
 
 // newContent checks a tree and prepares it.
@@ -64,7 +65,7 @@ func newContent(t *tree.Tree, hash dirHash) (*content, error) {
 	return c, nil
 }
 
-// parents checks every entry and finds the directory that it is in.
+// parents checks every entry and finds its directory.
 func (c *content) parents() ([]int32, error) {
 	parents := make([]int32, len(c.entries), len(c.entries)+1)
 	open := []int32{0} // the directories from the root to the last entry
@@ -113,7 +114,7 @@ func (c *content) parents() ([]int32, error) {
 	return parents, nil
 }
 
-// number gives inodes to the entries in their order.
+// number assigns inodes to the entries in their order.
 func (c *content) number() error {
 	n := len(c.entries)
 	c.ino = make([]uint32, n, n+1)
@@ -146,7 +147,7 @@ func (c *content) number() error {
 	return nil
 }
 
-// target finds the entry that hard link i leads to.
+// target finds the entry that hard link i refers to.
 func (c *content) target(i int) (int, error) {
 	e := &c.entries[i]
 	if e.Path == addedLostFound.Path {
@@ -162,9 +163,9 @@ func (c *content) target(i int) (int, error) {
 	return j, nil
 }
 
-// group makes the directories and the lists of what is in them.
+// group makes the directories and the lists of their entries.
 func (c *content) group(parents []int32) {
-	count := make([]int32, len(parents)) // of entries, then the next place in kids
+	count := make([]int32, len(parents)) // number of entries, then the next index in kids
 	for i := 1; i < len(parents); i++ {
 		count[parents[i]]++
 	}
@@ -184,7 +185,7 @@ func (c *content) group(parents []int32) {
 	}
 }
 
-// dir is the directory that entry i is.
+// dir returns the directory of entry i.
 func (c *content) dir(i int32) *directory {
 	k := sort.Search(len(c.dirs), func(k int) bool { return c.dirs[k].entry >= i })
 	return &c.dirs[k]

@@ -10,14 +10,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// maxInodes bounds how many inodes in use a check remembers.
+// maxInodes bounds the number of inodes in use that a check remembers.
 const maxInodes = 1 << 24
 
 // Check checks the file system as e2fsck -n does, without repairing: checksums,
-// group descriptors, inodes and their blocks, directories, link counts, bitmaps
-// and the counts in descriptors and superblock. Left out: file systems whose
-// journal must be replayed first or is on another device, what quota files say,
-// and what is encrypted. When ctx ends before, what was found is not all.
+// group descriptors, inodes and their blocks, directories, link counts, bitmaps and
+// the counts in descriptors and superblock. Not checked: file systems whose journal
+// must be replayed first or is on another device, the contents of quota files, and
+// encrypted files. If ctx ends early, the list of problems is incomplete.
 func (f *FS) Check(ctx context.Context) []damage.Problem {
 	c := &checker{
 		f: f, blocks: bitset{}, inodes: map[uint32]*state{}, attrs: map[int64]int{},
@@ -48,27 +48,27 @@ func (f *FS) Check(ctx context.Context) []damage.Problem {
 	return c.Problems()
 }
 
-// Features of a journal: revocations, 64bit, asynchronous and fast commits, and
-// two forms of checksums.
+// Features of a journal: revoke records, 64bit, asynchronous and fast commits, and
+// two kinds of checksums.
 const (
 	journalSums     = 0x18
 	journalIncompat = 0x27 | journalSums
 )
 
-// checker is what a check has learnt.
+// checker has what a check has found out.
 type checker struct {
 	damage.List
 	f           *FS
-	blocks      bitset             // in use, by what uses them
-	inodes      map[uint32]*state  // in use, by their link counts
+	blocks      bitset             // in use, according to what uses them
+	inodes      map[uint32]*state  // in use, according to their link counts
 	groupInodes map[int64][]uint32 // the same by group
-	attrs       map[int64]int      // blocks of attributes: inodes that name them
-	attrBlocks  map[int64]int64    // the same: what values in inodes take
-	values      map[uint32]uint64  // inodes with values of attributes: attributes that name them
+	attrs       map[int64]int      // attribute blocks: number of inodes that refer to them
+	attrBlocks  map[int64]int64    // attribute blocks: space for values in inodes
+	values      map[uint32]uint64  // inodes with attribute values: number of attributes that refer to them
 	clusters    bitset             // of files, with bigalloc
-	bad         bitset             // blocks that the device has lost
+	bad         bitset             // bad blocks of the device
 	copies      bitset             // blocks of copies of the superblock and descriptors
-	itables     bitset             // blocks of inodes
+	itables     bitset             // blocks of inode tables
 	unread      map[uint32]bool    // inodes in bad blocks
 	encrypted   int
 }

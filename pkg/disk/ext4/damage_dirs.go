@@ -12,9 +12,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// place is a directory on the way down, by its parent rather than its path:
-// paths of directories inside one another would take the square of their
-// number.
+// place is a directory on the way down, given by its parent rather than its path:
+// paths of deeply nested directories would take space quadratic in their number.
 type place struct {
 	parent *place
 	name   string
@@ -30,7 +29,7 @@ func (p *place) String() string {
 	return "/" + strings.ToValidUTF8(strings.Join(names, "/"), "\uFFFD")
 }
 
-// directories goes over all that can be reached.
+// directories visits all reachable directories.
 func (c *checker) directories(ctx context.Context) {
 	s := c.inodes[rootIno]
 	if s == nil || s.kind != tree.Dir {
@@ -44,7 +43,7 @@ func (c *checker) directories(ctx context.Context) {
 	}
 }
 
-// directory checks a directory and gives those in it.
+// directory checks a directory and returns its subdirectories.
 func (c *checker) directory(p *place) []*place {
 	n, err := c.f.record(p.ino)
 	if err != nil {
@@ -106,7 +105,7 @@ func (d *dirCheck) block(logical, no int64, b []byte) error {
 	return nil
 }
 
-// inline checks a directory that is in its inode.
+// inline checks a directory whose entries are in its inode.
 func (d *dirCheck) inline() {
 	parent := d.p.ino
 	if d.p.parent != nil {
@@ -191,7 +190,7 @@ func (d *dirCheck) entry(e dirent) {
 	d.below = append(d.below, p)
 }
 
-// references checks link counts, once all directories were read.
+// references checks link counts after all directories were read.
 func (c *checker) references() {
 	inos := make([]uint32, 0, len(c.inodes))
 	for ino, s := range c.inodes {

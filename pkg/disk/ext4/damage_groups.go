@@ -8,11 +8,11 @@ import (
 	"fmt"
 )
 
-// sums reports whether group descriptors have checksums, and with that the
-// flags that leave parts of a group uninitialised.
+// sums reports whether group descriptors have checksums, and with them the flags
+// for uninitialised parts of a group.
 func (f *FS) sums() bool { return f.metaSum || f.s.ROCompat&roCompatGDTCsum != 0 }
 
-// groups checks the descriptors and claims what they name.
+// groups checks the descriptors and claims the blocks that they refer to.
 func (c *checker) groups(ctx context.Context) {
 	f := c.f
 	for g := range f.groups {
@@ -34,8 +34,8 @@ func (c *checker) groups(ctx context.Context) {
 	}
 }
 
-// claimSuper claims a copy of the superblock, the descriptors that follow it,
-// and the room for more of them.
+// claimSuper claims a copy of the superblock, the descriptors that follow it, and
+// the space reserved for more of them.
 func (c *checker) claimSuper(g int64) {
 	f := c.f
 	n := int64(1)
@@ -54,8 +54,8 @@ func (c *checker) claimSuper(g int64) {
 	}
 }
 
-// claimMeta claims the descriptors of a group of groups, which are in its
-// first, second and last.
+// claimMeta claims the descriptors of a meta group, which are in its first, second
+// and last group.
 func (c *checker) claimMeta(g int64) {
 	f := c.f
 	for _, at := range []int64{g, g + 1, g + f.block/f.desc - 1} {
@@ -115,8 +115,8 @@ func (f *FS) descSum(group int64, b []byte) uint16 {
 	return sum
 }
 
-// resize checks the inode that keeps room for further descriptors: its blocks
-// of pointers name that room in group 0 and in the copies.
+// resize checks the resize inode, which reserves space for further descriptors: its
+// blocks of pointers refer to that space in group 0 and in the copies.
 func (c *checker) resize() {
 	f := c.f
 	if f.s.Compat&compatResizeInode == 0 {
@@ -156,7 +156,7 @@ func (c *checker) resize() {
 	}
 }
 
-// resizeBlock checks a block of pointers to the copies of itself.
+// resizeBlock checks a block of pointers to its own copies.
 func (c *checker) resizeBlock(at int64) bool {
 	f := c.f
 	b, err := f.read(at)

@@ -4,15 +4,15 @@ package ext4
 
 import "fmt"
 
-// index is what the hash tree of a directory says about its blocks.
+// index is what the hash tree of a directory says about the directory's blocks.
 type index struct {
 	nodes  map[int64]bool      // blocks of the tree
-	leaves map[int64][2]uint32 // blocks of entries: least hash, and the next block's
+	leaves map[int64][2]uint32 // blocks of entries: lowest hash, and that of the next block
 	hashed bool                // whether hashes of names can be computed
 	hash   nameHash
 }
 
-// isIndex reports whether a block of the directory is one of its index.
+// isIndex reports whether a block of the directory is part of its index.
 func (d *dirCheck) isIndex(logical int64) bool { return d.index != nil && d.index.nodes[logical] }
 
 // readIndex reads and checks the hash tree.
@@ -59,8 +59,8 @@ func (d *dirCheck) indexBlock(logical int64, use func(b []byte) error) error {
 	return nil
 }
 
-// node checks a block of the index, whose entries start at off and whose hashes
-// are from low to below high.
+// node checks a block of the index, whose entries start at off and whose hashes are
+// at least low and less than high.
 func (d *dirCheck) node(b []byte, logical int64, off, levels int, blocks int64, low, high uint32) error {
 	if d.index.nodes[logical] {
 		return formatError("block %d is in its index twice", logical)
@@ -103,7 +103,7 @@ func (d *dirCheck) node(b []byte, logical int64, off, levels int, blocks int64, 
 	return nil
 }
 
-// indexSum checks the checksum of a block of the index, as dxWriter.end makes it.
+// indexSum checks the checksum of a block of the index, which dxWriter.end writes.
 func (d *dirCheck) indexSum(b []byte, logical int64, off, limit, count int) {
 	at := off + 8*limit
 	if at+dxTail > len(b) {
@@ -131,7 +131,7 @@ func (d *dirCheck) hashes(logical, no int64, b []byte) {
 	if !d.index.hashed {
 		return
 	}
-	_ = d.f.eachDirent(b, func(e dirent) error { // block has said what is wrong
+	_ = d.f.eachDirent(b, func(e dirent) error { // block has reported it
 		if h := d.index.hash.sum(e.name); h < r[0]&^1 || h > r[1] {
 			d.Add(fmt.Sprintf("%s/%s", d.p, e.name), "the index of its directory does not lead to it")
 		}
@@ -139,7 +139,7 @@ func (d *dirCheck) hashes(logical, no int64, b []byte) {
 	})
 }
 
-// unreached checks that the index has all blocks.
+// unreached checks that the index refers to all blocks.
 func (d *dirCheck) unreached() {
 	if have, want := int64(len(d.index.leaves)+len(d.index.nodes)), d.n.size()/d.f.block; have != want {
 		d.Add(d.p.String(), "its index has %d blocks of %d", have, want)

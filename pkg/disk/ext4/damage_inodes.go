@@ -59,7 +59,7 @@ func (c *checker) inode(n record) {
 	}
 	reserved := n.ino != rootIno && n.ino < f.firstIno()
 	switch {
-	case reserved && n.mode() == 0: // never made, or cleared
+	case reserved && n.mode() == 0: // never used, or cleared
 		return
 	case n.links() == 0:
 		if n.mode() != 0 && n.dtime() == 0 && !f.orphaned(n.ino) {
@@ -92,13 +92,13 @@ func (c *checker) inode(n record) {
 	}
 }
 
-// elsewhere reports whether an inode is named by another system, AFS, and not
+// elsewhere reports whether an inode is referred to by another system, AFS, and not
 // by a directory.
 func (f *FS) elsewhere(n record) bool {
 	return n.flags()&flagImagic != 0 && f.s.Compat&compatImagic != 0
 }
 
-// flags checks flags that need a feature, and notes what is encrypted.
+// flags checks flags that require a feature, and notes encrypted inodes.
 func (c *checker) flags(where string, n record) {
 	f, flags := c.f, n.flags()
 	if flags&flagInline != 0 && f.s.Incompat&incompatInlineData == 0 {
@@ -121,8 +121,8 @@ func (c *checker) flags(where string, n record) {
 	}
 }
 
-// sectors compares i_blocks with the blocks, or clusters of them, that were
-// found.
+// sectors compares i_blocks with the number of blocks, or of their clusters, that
+// were found.
 func (c *checker) sectors(where string, n record, used int64) {
 	f := c.f
 	unit := f.block / sectorSize * f.ratio()
@@ -134,12 +134,12 @@ func (c *checker) sectors(where string, n record, used int64) {
 	}
 }
 
-// creatorHurd made a file system whose inodes have other fields.
+// creatorHurd is the creator number of the Hurd, whose inodes have other fields.
 const creatorHurd = 1
 
 func isZero(b []byte) bool { return len(bytes.TrimLeft(b, "\x00")) == 0 }
 
-// inodeSum is the checksum that an inode should have and the one that it has.
+// inodeSum returns the checksum that an inode should have and the one that it has.
 func (f *FS) inodeSum(n record) (want, got uint32) {
 	p := bytes.Clone(n.raw)
 	le.PutUint16(p[inodeChecksumLow:], 0)

@@ -9,10 +9,10 @@ import (
 )
 
 // The orphan file lists inodes that were deleted while in use: blocks of numbers,
-// each with a mark and a checksum at its end. It is empty after a
-// clean unmount; a feature says when it is not.
+// each with a magic number and a checksum at its end. It is empty after a clean
+// unmount; a feature says when it is not.
 const (
-	orphanFileAt    = 0x280 // of its inode's number in the superblock
+	orphanFileAt    = 0x280 // offset of its inode's number in the superblock
 	orphanMagic     = 0x0b10ca04
 	orphanTail      = 8
 	roCompatOrphans = 0x10000
@@ -43,7 +43,7 @@ func (c *checker) orphans(ctx context.Context) {
 		return ctx.Err() == nil, nil
 	}}
 	if err := w.walk(); err != nil {
-		return // the tables have said it
+		return // the tables have reported it
 	}
 	if blocks != n.size()/f.block && ctx.Err() == nil {
 		c.Add(where, "it has holes")

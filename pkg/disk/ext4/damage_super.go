@@ -4,7 +4,7 @@ package ext4
 
 const badIno = 1 // the list of bad blocks
 
-// firstIno is the first inode that is not the file system's own.
+// firstIno is the first inode that is not reserved by the file system.
 func (f *FS) firstIno() uint32 {
 	if f.s.Revision == 0 {
 		return oldFirstIno
@@ -12,12 +12,12 @@ func (f *FS) firstIno() uint32 {
 	return f.s.FirstIno
 }
 
-// orphaned reports whether an inode without links may be one that was in use
-// when the file system was last written: super says which is the first.
+// orphaned reports whether an inode without links may have been in use when the
+// file system was last written: the superblock has the first of these.
 func (f *FS) orphaned(ino uint32) bool { return f.s.LastOrphan != 0 && ino >= f.firstIno() }
 
-// unknown notes features that do not keep the file system from being read, and
-// whose structures are not checked.
+// unknown notes features that do not prevent reading the file system, and whose
+// structures are not checked.
 func (c *checker) unknown() {
 	s := &c.f.s
 	if bad := s.Compat &^ compatKnown; bad != 0 {
@@ -28,7 +28,7 @@ func (c *checker) unknown() {
 	}
 }
 
-// extraSize checks how many bytes inodes are to have after the old ones.
+// extraSize checks the size of the additional fields of inodes.
 func (c *checker) extraSize() {
 	f := c.f
 	if f.inode <= oldInodeSize {
@@ -41,7 +41,7 @@ func (c *checker) extraSize() {
 	}
 }
 
-// ownNumbers checks the numbers of inodes that the superblock names.
+// ownNumbers checks the inode numbers in the superblock.
 func (c *checker) ownNumbers() {
 	f := c.f
 	quota := f.s.ROCompat & roCompatQuota
@@ -49,7 +49,7 @@ func (c *checker) ownNumbers() {
 	for _, x := range []struct {
 		name    string
 		off     int
-		old     uint32 // the one that is reserved for it
+		old     uint32 // the inode that is reserved for it
 		feature uint32
 	}{
 		{"the quota of users", 0x240, 3, quota},
@@ -64,15 +64,15 @@ func (c *checker) ownNumbers() {
 	}
 }
 
-// Multi-mount protection: magic and a checksum at the end of 1 KiB.
+// Multi-mount protection: magic number and a checksum at the end of 1 KiB.
 const (
 	mmpMagic = 0x004d4d50
-	mmpAt    = 0x168 // of the block's number in the superblock
+	mmpAt    = 0x168 // offset of the block's number in the superblock
 	mmpSumAt = 1020
 )
 
-// protection checks the block that keeps a file system from being mounted twice;
-// that it is mounted now is not a fault.
+// protection checks the block that protects a file system from being mounted twice;
+// being mounted now is not an error.
 func (c *checker) protection() {
 	f := c.f
 	if f.s.Incompat&incompatMMP == 0 {

@@ -17,7 +17,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// TestCheckOwn finds nothing wrong with what the writer writes.
+// TestCheckOwn finds no problem in the output of the writer.
 func TestCheckOwn(t *testing.T) {
 	large := sorted(append(numbered("big", "name-%d", 3000, file("", "x")), dir("big"), dir("empty"))...)
 	for _, o := range []Options{testOptions, {Size: 64 << 20}, {Size: 300 << 20}, {Size: 5 << 30}, {Free: 1 << 20, ReservedPercent: -1}, {Compat: true}} {
@@ -44,8 +44,8 @@ func TestCheckOwn(t *testing.T) {
 	}
 }
 
-// TestCheckFlip changes a byte of metadata at a time. Either there is a problem
-// or e2fsck has nothing to say, either.
+// TestCheckFlip changes one byte of metadata at a time. Either there is a problem,
+// or e2fsck has nothing to report, either.
 func TestCheckFlip(t *testing.T) {
 	entries := append(numbered("big", "name-%d", 400, file("", "x")), dir("big"), dir("a"), dir("a/b"), file("a/file", "content"),
 		tree.Entry{Path: "a/link", Mode: tree.Symlink | 0o777, Link: strings.Repeat("long/", 20)},
@@ -93,7 +93,7 @@ func holes(path string, n int64) tree.Entry {
 	return e
 }
 
-// complaint is what e2fsck says about a file system, "" for nothing.
+// complaint is the output of e2fsck about a file system, or "".
 func complaint(t testing.TB, b []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "fs")

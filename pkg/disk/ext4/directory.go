@@ -9,36 +9,37 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// directory is the plan of a directory. One whose entries fit a block is
-// linear. Others are indexed: block 0 is the root of the index, then come its
-// nodes when there are two levels, then the leaves. lost+found has at least
-// four blocks, so that e2fsck has room, and is linear as long as they do.
+// directory is the plan of a directory. If its entries fit into a block, it is
+// linear. Otherwise it is indexed: block 0 is the root of the index, followed by
+// the nodes if there are two levels, and then by the leaves. lost+found has at
+// least four blocks, so that e2fsck has space, and is linear as long as its entries
+// fit into these.
 type directory struct {
 	entry, parent int32
 	first, count  int32 // its entries are kids[first:first+count], in hash order if indexed
 	subdirs       int32
 	indexed       bool
-	nodes         int32 // of the index, 0 with one level
+	nodes         int32 // number of nodes of the index, 0 with one level
 	blocks        int64
-	leaves        []leaf // nil is one with all entries
+	leaves        []leaf // nil means one with all entries
 }
 
-// leaf is a block of entries: from entry first of the directory on, with
-// hashes of at least hash. Bit 0 of hash is set when the leaf before has
-// entries of the same hash.
+// leaf is a block of entries: from entry first of the directory on, with hashes of
+// at least hash. Bit 0 of hash is set if the previous leaf has entries with the
+// same hash.
 type leaf struct {
 	first int32
 	hash  uint32
 }
 
-// leafFill is how full leaves are made, so that the first new names do not
-// split each of them; e2fsck leaves the same room.
+// leafFill is how far leaves are filled, so that the first new names do not split
+// each of them; e2fsck leaves the same space.
 const leafFill = direntSpace * 4 / 5
 
 // nodeFill is the same for the nodes of an index.
 const nodeFill = dxNodeLimit * 4 / 5
 
-// direntSize is what an entry takes.
+// direntSize is the size of an entry.
 func direntSize(name string) int { return direntHeader + (len(name)+3)&^3 }
 
 const dotsSize = 24 // the entries . and ..
@@ -75,8 +76,8 @@ func (c *content) size(d *directory, hash dirHash) error {
 	return nil
 }
 
-// pack distributes the entries of lost+found over its linear blocks, unless
-// there are too many.
+// pack distributes the entries of lost+found over its linear blocks, unless there
+// are too many.
 func (c *content) pack(d *directory, kids []int32) bool {
 	leaves, used := []leaf{{}}, dotsSize
 	for i, k := range kids {
@@ -96,8 +97,8 @@ func (c *content) pack(d *directory, kids []int32) bool {
 	return true
 }
 
-// hashLeaves sorts kids by hash and cuts them into leaves. Entries of one hash
-// stay together where a leaf has room for them.
+// hashLeaves sorts kids by hash and splits them into leaves. Entries with the same
+// hash stay together if they fit into a leaf.
 func (c *content) hashLeaves(kids []int32, hash dirHash) []leaf {
 	keys := make([]uint64, len(kids))
 	for i, k := range kids {
@@ -123,7 +124,8 @@ func (c *content) hashLeaves(kids []int32, hash dirHash) []leaf {
 	return slices.Clip(leaves)
 }
 
-// links is the link count of a directory: 1, "not counted", above 65000.
+// links is the link count of a directory; above 65000 it is 1, which means "not
+// counted".
 func (d *directory) links() uint16 {
 	if d.subdirs+2 > maxLinks {
 		return 1
@@ -178,8 +180,7 @@ func (l *layout) putDir(p []byte, d *directory, k int64) {
 	}
 }
 
-// putIndex writes block k of a directory's index: the root when k is 0, else a
-// node.
+// putIndex writes block k of a directory's index: the root if k is 0, else a node.
 func (l *layout) putIndex(p []byte, d *directory, k int) {
 	leaves, nodes := len(d.leaves), int(d.nodes)
 	firstLeaf := 1 + nodes

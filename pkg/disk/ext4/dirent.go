@@ -6,7 +6,7 @@ import "github.com/carosio/carosbuild/pkg/disk/tree"
 
 // direntWriter fills a block with directory entries.
 type direntWriter struct {
-	p         []byte // the block, without a tail for the checksum
+	p         []byte // the block, without the tail for the checksum
 	off, last int
 }
 
@@ -22,12 +22,12 @@ func (w *direntWriter) add(ino uint32, name string, mode uint32) {
 	w.off += n
 }
 
-// end stretches the last entry, or an empty one, to the end of the block.
+// end extends the last entry, or an empty one, to the end of the block.
 func (w *direntWriter) end() {
 	le.PutUint16(w.p[w.last+4:], uint16(len(w.p)-w.last))
 }
 
-// direntType is the file type that a directory entry has for a mode.
+// direntType is the file type in a directory entry for a mode.
 func direntType(mode uint32) byte {
 	switch mode & tree.TypeMask {
 	case tree.Regular:
@@ -48,8 +48,8 @@ func direntType(mode uint32) byte {
 	return 0
 }
 
-// dxWriter fills the entries of an index block: pairs of hash and block, where
-// the first pair has limit and count instead of the hash.
+// dxWriter fills the entries of an index block: pairs of hash and block, of which
+// the first has limit and count instead of the hash.
 type dxWriter struct {
 	p     []byte
 	off   int
@@ -65,7 +65,7 @@ func (w *dxWriter) add(hash uint32, block int) {
 	w.count++
 }
 
-// end writes limit, the number of entries that there is room for, and count.
+// end writes limit, the number of entries that fit, and count.
 func (w *dxWriter) end(limit int) {
 	le.PutUint16(w.p[w.off:], uint16(limit))
 	le.PutUint16(w.p[w.off+2:], uint16(w.count))

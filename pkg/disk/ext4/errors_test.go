@@ -12,8 +12,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// TestErrors checks that what cannot be written is refused, by which error,
-// and that the message names the path.
+// TestErrors checks that trees that cannot be written are refused with the right
+// error, and that the message contains the path.
 func TestErrors(t *testing.T) {
 	reg := tree.Entry{Path: "a/x", Mode: tree.Regular}
 	with := func(change func(e *tree.Entry)) *tree.Tree {
@@ -102,7 +102,7 @@ func TestOptionErrors(t *testing.T) {
 	}
 }
 
-// TestSpaceError checks the figures when blocks or inodes run out.
+// TestSpaceError checks the numbers when blocks or inodes run out.
 func TestSpaceError(t *testing.T) {
 	entries := numbered("d", "%04d", 1000, tree.Entry{Mode: tree.Regular, Size: 100000, Content: zeros{}})
 	tr := sorted(append(entries, dir("d"))...)
@@ -133,8 +133,8 @@ func TestSpaceError(t *testing.T) {
 	}
 }
 
-// FuzzMalformed builds trees that break the rules: it must refuse them or
-// make an image, and never panic. Images of what it accepts are read.
+// FuzzMalformed builds trees that break the rules: Build must refuse them or make
+// an image, and never panic. Images of accepted trees are read.
 func FuzzMalformed(f *testing.F) {
 	for i := range uint64(20) {
 		f.Add(i, uint8(i), int64(i)<<20, "a/b")

@@ -3,12 +3,11 @@
 // Package ext4 turns a tree into an ext4 file system, as an image whose bytes
 // are computed when they are read.
 //
-// Build only plans: it numbers inodes, sizes directories and places blocks.
-// Inode tables, directories, bitmaps and trees of extents are generated block
-// by block when the image is read, and file contents are read then and not
-// before, so a plan costs some tens of bytes a file and a file system of
-// 2 TiB costs no more than its content. The same tree and options give the
-// same bytes.
+// Build only plans: it numbers inodes, sizes directories and places blocks. Inode
+// tables, directories, bitmaps and trees of extents are generated block by block
+// when the image is read, and file contents are read only then, so a plan takes
+// some tens of bytes per file, and a file system of 2 TiB costs no more than its
+// content. The same tree and options give the same bytes.
 //
 // What it writes is what mke2fs writes by default (has_journal, ext_attr,
 // resize_inode, dir_index, filetype, extent, 64bit, flex_bg, sparse_super,
@@ -35,25 +34,25 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// Options say what the tree does not.
+// Options are the properties that do not come from the tree.
 type Options struct {
-	// Size of the file system in bytes, rounded down to 4096; 0 is the
-	// smallest that holds the tree and Free. As with mke2fs, a last group of
-	// blocks that is too small for its own metadata is left unused.
+	// Size of the file system in bytes, rounded down to 4096; 0 is the smallest in
+	// which the tree and Free fit. As with mke2fs, a last group of blocks that is
+	// too small for its own metadata is left unused.
 	Size int64
-	// Free is what is left for ordinary users, in bytes, as statfs(2) reports
-	// it in f_bavail: beyond the content, the share of ReservedPercent and
-	// what the kernel keeps back (2 %, at most 16 MiB). Only with Size 0.
+	// Free is the space for ordinary users, in bytes, as statfs(2) reports it in
+	// f_bavail: besides the content, the share of ReservedPercent and what the
+	// kernel reserves (2 %, at most 16 MiB). Only with Size 0.
 	Free int64
 
 	Label    string // at most 16 bytes, no NUL
 	UUID     [16]byte
-	HashSeed [16]byte // of directory hashes
+	HashSeed [16]byte // for directory hashes
 	Time     int64    // seconds since 1970: creation of file system and inodes
 
-	// Inodes is their exact number (rounded up to fill the groups' tables);
-	// 0 takes one for each InodeRatio bytes, and at least what the tree needs
-	// and an eighth and 256 more. InodeRatio 0 is 16384, as with mke2fs. The
+	// Inodes is their exact number (rounded up to fill the groups' tables); 0 means
+	// one for each InodeRatio bytes, but at least the number that the tree needs
+	// plus an eighth and 256 more. InodeRatio 0 is 16384, as with mke2fs. The
 	// format has no more than 32,768 in 128 MiB.
 	Inodes     int64
 	InodeRatio int64
@@ -62,18 +61,19 @@ type Options struct {
 	// mke2fs, but at most 1 GiB; negative is none.
 	ReservedPercent int
 
-	// MaxSize in bytes is what the file system can grow to while mounted: room
-	// for that many group descriptors is kept, as the kernel cannot move them.
-	// 0 is 1024 times the size; growth by more than 8 TiB cannot be planned for.
+	// MaxSize in bytes is the size to which the file system can grow while mounted:
+	// space for that many group descriptors is reserved, as the kernel cannot move
+	// them. 0 is 1024 times the size; growth by more than 8 TiB cannot be planned
+	// for.
 	MaxSize int64
 
-	// Compat is for U-Boot before 2016.11 and the like: no 64bit, no
+	// Compat is for U-Boot before 2016.11 and similar boot loaders: no 64bit, no
 	// metadata_csum.
 	Compat bool
 }
 
-// Errors that say why a tree or an option cannot be written. An EntryError
-// that names the path is around those that concern an entry.
+// Errors that say why a tree or an option cannot be written. Those that concern an
+// entry are wrapped in an EntryError with the path.
 var (
 	ErrTooLarge    = errors.New("file system would be 16 TiB or larger")
 	ErrLabel       = errors.New("label does not fit 16 bytes")
@@ -88,7 +88,7 @@ var (
 	ErrDevice      = errors.New("device number is too large")
 )
 
-// EntryError is what is wrong with one entry of the tree.
+// EntryError is about one entry of the tree.
 type EntryError struct {
 	Path string // as in the tree; "" is the root
 	Err  error
@@ -99,15 +99,15 @@ func (e *EntryError) Error() string { return fmt.Sprintf("ext4: /%s: %v", e.Path
 // Unwrap gives the reason.
 func (e *EntryError) Unwrap() error { return e.Err }
 
-// SpaceError says that a tree does not fit its file system. Needed and Usable
-// are without the file system's own tables and journal.
+// SpaceError says that a tree does not fit into its file system. Needed and Usable
+// do not include the file system's own tables and journal.
 type SpaceError struct {
 	Size            int64 // of the file system, in bytes
-	Least           int64 // size of the smallest file system that would do; 0 if none does
+	Least           int64 // size of the smallest sufficient file system; 0 if there is none
 	Needed, Usable  int64 // bytes, in whole blocks
 	NeededInodes    int64
 	AvailableInodes int64
-	Path            string // first entry, in tree order, that has no room
+	Path            string // first entry, in tree order, that does not fit
 }
 
 func (e *SpaceError) Error() string {
@@ -123,9 +123,10 @@ func (e *SpaceError) Error() string {
 		e.Size, e.Needed, e.NeededInodes, e.Usable, e.AvailableInodes, at, least)
 }
 
-// Build plans a file system that holds t. Contents are not read before the
-// image is; t and what it refers to must stay unchanged as long as the image
-// is in use. The image is o.Size bytes (rounded down), or what MinSize says.
+// Build plans a file system with the content of t. File contents are not read
+// before the image is; t and everything that it refers to must not change as long
+// as the image is in use. The image has o.Size bytes (rounded down), or the size
+// that MinSize returns.
 func Build(t *tree.Tree, o Options) (*image.Image, error) {
 	l, err := plan(t, o)
 	if err != nil {
@@ -142,8 +143,8 @@ func Build(t *tree.Tree, o Options) (*image.Image, error) {
 	return m, nil
 }
 
-// MinSize is the size in bytes, a multiple of 4096, of the smallest file
-// system that holds t and o.Free; o.Size is ignored.
+// MinSize is the size in bytes, a multiple of 4096, of the smallest file system in
+// which t and o.Free fit; o.Size is ignored.
 func MinSize(t *tree.Tree, o Options) (int64, error) {
 	o.Size = 0
 	l, err := plan(t, o)

@@ -30,7 +30,7 @@ func TestSuperblockSize(t *testing.T) {
 	}
 }
 
-// TestDirHash compares the hash with debugfs, which uses libext2fs.
+// TestDirHash compares the hash with that of debugfs, which uses libext2fs.
 func TestDirHash(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var names []string
@@ -65,7 +65,7 @@ func TestDirHash(t *testing.T) {
 				t.Fatalf("%q: %s", cmds[i], out)
 			}
 			got, want := newDirHash(seed).sum(names[i]), m[1]
-			// debugfs takes characters as unsigned here; ours are signed
+			// debugfs treats characters as unsigned here; ours are signed
 			if strings.ContainsFunc(names[i], func(c rune) bool { return c >= 128 }) {
 				continue
 			}
@@ -145,7 +145,7 @@ func TestLargeDirectories(t *testing.T) {
 // TestACL reads access control lists back in the form of system calls.
 func TestACL(t *testing.T) {
 	acl := []byte{2, 0, 0, 0}
-	// debugfs shows ids that mean nothing as 0, the kernel as all ones
+	// for ids without a meaning, debugfs shows 0, and the kernel all ones
 	for _, e := range [][3]uint32{{1, 6, 0}, {2, 4, 1000}, {4, 4, 0}, {8, 6, 70000}, {0x10, 6, 0}, {0x20, 4, 0}} {
 		acl = binary.LittleEndian.AppendUint16(acl, uint16(e[0]))
 		acl = binary.LittleEndian.AppendUint16(acl, uint16(e[1]))
@@ -176,7 +176,7 @@ func TestLostFound(t *testing.T) {
 	}
 }
 
-// TestSizes checks the smallest size and the free space that was asked for.
+// TestSizes checks the smallest size and the requested free space.
 func TestSizes(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 3))
 	var entries []tree.Entry
@@ -227,8 +227,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// TestBackups destroys superblock and descriptors and lets e2fsck restore them
-// from each copy, which must say what group it is in.
+// TestBackups destroys superblock and descriptors, and e2fsck restores them from
+// each copy, which must state the group that it is in.
 func TestBackups(t *testing.T) {
 	o := testOptions
 	o.Size = 1300 << 20
@@ -259,8 +259,8 @@ func TestBackups(t *testing.T) {
 	}
 }
 
-// TestXattrOrder checks the order that the kernel's search relies on in a
-// block: index, length of name, name.
+// TestXattrOrder checks the order that the kernel's search within a block relies
+// on: index, length of name, name.
 func TestXattrOrder(t *testing.T) {
 	var xs []tree.Xattr
 	for _, n := range []string{"security.b", "security.aa", "trusted.z", "user.bb", "user.c", "user.aaa"} {
@@ -280,8 +280,8 @@ func TestXattrOrder(t *testing.T) {
 	}
 }
 
-// TestFileTypes reads the types in directory entries, which e2fsck -n lets
-// pass when they are 0.
+// TestFileTypes reads the types in directory entries, which e2fsck -n accepts even
+// if they are 0.
 func TestFileTypes(t *testing.T) {
 	path := build(t, sorted(dir("d"), file("f", ""), tree.Entry{Path: "g", Hardlink: "f"},
 		tree.Entry{Path: "h", Mode: tree.Symlink, Link: "f"}, tree.Entry{Path: "i", Hardlink: "h"},
@@ -298,7 +298,7 @@ func TestFileTypes(t *testing.T) {
 	}
 }
 
-// TestBlockRanges joins ranges that share a block or adjoin.
+// TestBlockRanges joins ranges that share a block or are adjacent.
 func TestBlockRanges(t *testing.T) {
 	for _, c := range []struct {
 		data []tree.Range
@@ -334,7 +334,7 @@ func TestBuildReadsNothing(t *testing.T) {
 	}
 }
 
-// parallel reads an image by several goroutines at once.
+// parallel reads an image with several goroutines at once.
 func parallel(t *testing.T) [32]byte {
 	m, err := Build(randomTree(rand.New(rand.NewPCG(5, 5)), 400), testOptions)
 	if err != nil {
@@ -354,7 +354,7 @@ func parallel(t *testing.T) [32]byte {
 	return sha256.Sum256(out)
 }
 
-// TestReproducible reads an image in pieces of different sizes, twice built.
+// TestReproducible builds an image twice and reads it in pieces of different sizes.
 func TestReproducible(t *testing.T) {
 	sum := func(piece int) [32]byte {
 		m, err := Build(randomTree(rand.New(rand.NewPCG(5, 5)), 400), testOptions)
@@ -378,8 +378,8 @@ func TestReproducible(t *testing.T) {
 	}
 }
 
-// TestExtentsOfFiles checks that files are runs of the image, without the rest
-// of their last block.
+// TestExtentsOfFiles checks that files are runs of the image, without the rest of
+// their last block.
 func TestExtentsOfFiles(t *testing.T) {
 	e := file("f", strings.Repeat("x", 5000))
 	m, err := Build(sorted(e), testOptions)

@@ -2,19 +2,19 @@
 
 package ext4
 
-// mapping is where the blocks of an inode are: its extents in logical order,
-// none longer than 32768 blocks, and the blocks of the tree that lists them
-// when they are more than an inode holds, lowest level first.
+// mapping is the places of the blocks of an inode: its extents in logical order,
+// none longer than 32768 blocks, and, if they do not fit into an inode, the blocks
+// of the tree that lists them, lowest level first.
 type mapping struct {
 	runs  []run
 	nodes []uint32
 }
 
-// run is an extent: n blocks of the file from logical on are at start.
+// run is an extent: the file's n blocks from logical on are at start.
 type run struct{ logical, start, n uint32 }
 
-// levels are the numbers of tree blocks for n extents, lowest level first:
-// leaves, then blocks that list them, until the inode can list those.
+// levels are the numbers of tree blocks for n extents, lowest level first: leaves,
+// then blocks that list them, until the list fits into the inode.
 func levels(n int) []int {
 	var out []int
 	for n > inodeExtents {
@@ -49,7 +49,7 @@ func (m *mapping) putNode(p []byte, k int) {
 	}
 }
 
-// sumNode puts the checksum of a tree block of an inode.
+// sumNode writes the checksum of a tree block of an inode.
 func (l *layout) sumNode(p []byte, ino uint32) {
 	if l.sums() {
 		le.PutUint32(p[extentTailOff:], crc32c(inodeSeed(l.seed, ino), p[:extentTailOff]))

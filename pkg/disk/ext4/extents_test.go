@@ -58,8 +58,8 @@ func (zeros) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// TestSeveralGroups fills groups with files that cross the tables of others,
-// one of them longer than the longest extent, and checks where the data is.
+// TestSeveralGroups fills groups with files that cross the tables of others, one of
+// them longer than the longest extent, and checks the places of the data.
 func TestSeveralGroups(t *testing.T) {
 	var entries []tree.Entry
 	for i := range 9 {
@@ -79,7 +79,7 @@ func TestSeveralGroups(t *testing.T) {
 	}
 }
 
-// marks is a content with its offset in every block of 64 KiB.
+// marks is a content that has its offset in every block of 64 KiB.
 type marks struct{ size int64 }
 
 func (m marks) ReadAt(p []byte, off int64) (int, error) {
@@ -119,9 +119,9 @@ func checkMarks(t *testing.T, path string, size int64) {
 	}
 }
 
-// TestHugeSparse has a file of 5 GiB with data at its end only, one of nearly
-// 16 TiB, the largest there can be, and one that fills a flex group and goes on
-// in the next.
+// TestHugeSparse has a file of 5 GiB with data only at its end, one of nearly 16
+// TiB, the largest possible, and one that fills a flex group and continues in the
+// next.
 func TestHugeSparse(t *testing.T) {
 	const largest = maxBlocks * blockSize
 	entries := []tree.Entry{
@@ -164,7 +164,7 @@ func TestHugeSparse(t *testing.T) {
 }
 
 // TestTwoTiB writes a file system of 2 TiB, which must cost no more than its
-// content, and lets e2fsck read it.
+// content, and e2fsck reads it.
 func TestTwoTiB(t *testing.T) {
 	tr := randomTree(rand.New(rand.NewPCG(9, 9)), 300)
 	o := testOptions

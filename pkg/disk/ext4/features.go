@@ -10,7 +10,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
-// Features that the writer does not use and the reader knows.
+// Features that the writer does not use and the reader supports.
 const (
 	compatImagic       = 0x2
 	compatSparseSuper2 = 0x200
@@ -36,12 +36,12 @@ const (
 	roCompatKnown        = 0x1F77F | roCompatSharedBlocks
 )
 
-// incompatNames are the names that mke2fs has for features; those without one
-// are shown as a number.
+// incompatNames are mke2fs's names of features; features without a name are shown
+// as a number.
 var incompatNames = map[int]string{0: "compression", 3: "journal_dev", 12: "dirdata"}
 
-// features refuses what is not read. A superblock whose checksum is wrong is
-// damaged rather than of an unknown kind.
+// features refuses file systems that are not supported. A superblock with a wrong
+// checksum is damaged rather than of an unknown kind.
 func (f *FS) features() error {
 	bad := f.s.Incompat &^ incompatSupported
 	if bad == 0 || f.s.Revision == 0 {
@@ -65,8 +65,8 @@ func (f *FS) features() error {
 // superSum is the checksum that the superblock should have.
 func (f *FS) superSum() uint32 { return crc32c(^uint32(0), f.raw[:1020]) }
 
-// strictNames reports whether directories without regard to case only have names
-// in UTF-8.
+// strictNames reports whether case-insensitive directories accept only names in
+// UTF-8.
 func (f *FS) strictNames() bool {
 	const flagsAt, strict = 0x27e, 1
 	return f.s.Incompat&incompatCaseFold != 0 && le.Uint16(f.raw[flagsAt:])&strict != 0
@@ -75,7 +75,7 @@ func (f *FS) strictNames() bool {
 // bigalloc reports whether the unit of allocation is a cluster of blocks.
 func (f *FS) bigalloc() bool { return f.s.ROCompat&roCompatBigAlloc != 0 }
 
-// ratio is how many blocks a cluster has, a power of two.
+// ratio is the number of blocks in a cluster, a power of two.
 func (f *FS) ratio() int64 {
 	if f.bigalloc() {
 		return 1 << (f.s.LogClusterSize - f.s.LogBlockSize)

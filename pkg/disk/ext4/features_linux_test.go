@@ -21,7 +21,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// setXattr sets an attribute of a file, for mke2fs to copy.
+// setXattr sets an attribute of a file, which mke2fs copies.
 func setXattr(t testing.TB, path, name, value string) {
 	t.Helper()
 	if err := unix.Setxattr(path, name, []byte(value), 0); err != nil {
@@ -29,7 +29,7 @@ func setXattr(t testing.TB, path, name, value string) {
 	}
 }
 
-// repair lets e2fsck repair what mke2fs does not count.
+// repair has e2fsck correct the counts that mke2fs leaves wrong.
 func repair(t testing.TB, path string) {
 	t.Helper()
 	_ = exec.CommandContext(t.Context(), tooltest.Find(t, "e2fsck"), "-fy", path).Run()
@@ -62,7 +62,7 @@ func TestReadLargeAttribute(t *testing.T) {
 	}
 }
 
-// TestCheckBadBlocks is content with a file system that knows of bad blocks.
+// TestCheckBadBlocks accepts a file system with a list of bad blocks.
 func TestCheckBadBlocks(t *testing.T) {
 	list := filepath.Join(t.TempDir(), "bad")
 	if err := os.WriteFile(list, []byte("9000\n9001\n12000\n"), 0o600); err != nil {
@@ -72,7 +72,7 @@ func TestCheckBadBlocks(t *testing.T) {
 	disktest.Clean(t, f)
 }
 
-// TestUnreadFeatures tells features that are not read from damage.
+// TestUnreadFeatures distinguishes unsupported features from damage.
 func TestUnreadFeatures(t *testing.T) {
 	m, err := Build(sorted(file("a", "b")), Options{Compat: true, Time: 1700000000})
 	if err != nil {
@@ -129,8 +129,8 @@ func TestUnreadFeatures(t *testing.T) {
 	}
 }
 
-// TestCheckFlipForeign changes bytes of metadata of file systems that mke2fs
-// makes. Either there is a problem or e2fsck has nothing to say, either.
+// TestCheckFlipForeign changes bytes of metadata of file systems that mke2fs makes.
+// Either there is a problem, or e2fsck has nothing to report, either.
 func TestCheckFlipForeign(t *testing.T) {
 	src := t.TempDir()
 	for i := range 40 {
@@ -168,7 +168,7 @@ func TestCheckFlipForeign(t *testing.T) {
 	}
 }
 
-// flipMetadata changes bytes of what is not zero, one at a time.
+// flipMetadata changes bytes that are not zero, one at a time.
 func flipMetadata(t *testing.T, name string, b []byte) {
 	t.Helper()
 	var places []int
@@ -181,7 +181,7 @@ func flipMetadata(t *testing.T, name string, b []byte) {
 	for range *flips / 5 {
 		at, change := places[rnd.IntN(len(places))], byte(1+rnd.IntN(255))
 		if rnd.IntN(2) == 0 {
-			at = places[rnd.IntN(min(len(places), 3000))] // where metadata are denser
+			at = places[rnd.IntN(min(len(places), 3000))] // where metadata is denser
 		}
 		b[at] ^= change
 		if f, err := Open(image.Bytes(b), int64(len(b))); err == nil && len(f.Check(t.Context())) == 0 {

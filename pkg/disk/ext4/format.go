@@ -4,9 +4,8 @@ package ext4
 
 import "encoding/binary"
 
-// The on-disk format is described in the kernel's
-// Documentation/filesystems/ext4; all integers are little endian but those of
-// the journal.
+// The on-disk format is described in the kernel's Documentation/filesystems/ext4;
+// all integers are little endian, except for those of the journal.
 
 var le, be = binary.LittleEndian, binary.BigEndian
 
@@ -19,13 +18,13 @@ const (
 	groupInodes = 32768 // at most, one block of bitmap
 	descSize    = 64    // with 64bit
 	descSize32  = 32    // without
-	flexGroups  = 16    // groups whose bitmaps and inode tables lie together
+	flexGroups  = 16    // groups whose bitmaps and inode tables are placed together
 	blockPtrs   = 1024  // 32-bit block numbers in a block
 	maxBlocks   = 1<<32 - 1
 	maxLinks    = 65000
 	maxName     = 255
 	maxTarget   = blockSize - 1
-	inlineLink  = 60 // symbolic links shorter than this are in the inode
+	inlineLink  = 60 // shorter symbolic links are in the inode
 	superOffset = 1024
 )
 
@@ -41,7 +40,7 @@ const (
 const lostFoundBlocks = 4
 
 // superblock is struct ext4_super_block: 1024 bytes at byte 1024 of the file
-// system, and at the start of the groups that have a backup.
+// system, and at the start of the groups with a backup.
 type superblock struct {
 	InodesCount, BlocksCount, ReservedBlocks, FreeBlocks uint32 // 0x00
 	FreeInodes, FirstDataBlock                           uint32 // 0x10
@@ -123,8 +122,8 @@ const (
 	groupInodeZeroed = 4
 )
 
-// put writes the descriptor without its checksum (16 bits at 0x1e). One of 32
-// bytes has no upper halves; file systems that have those have no sums.
+// put writes the descriptor without its checksum (16 bits at 0x1e). A
+// descriptor of 32 bytes has no upper halves: such file systems have no checksums of bitmaps.
 func (d *groupDesc) put(p []byte) {
 	le.PutUint32(p[0x00:], uint32(d.blockBitmap))
 	le.PutUint32(p[0x04:], uint32(d.inodeBitmap))
@@ -198,10 +197,10 @@ func (n *inode) put(p []byte) {
 
 const maxTime = 3<<32 - 1<<31 - 1
 
-// extendedTime is a time as an inode has it: seconds in the lower 32 bits, two
-// more bits of seconds above them, then 30 bits of nanoseconds. Times outside
-// of 1901-12-13 to 2310-04-04 become the nearest one: the format ends in 2446,
-// but e2fsck takes the last range for a fault of old kernels.
+// extendedTime is a time in the form of an inode: seconds in the lower 32 bits, two
+// more bits of seconds above them, then 30 bits of nanoseconds. Times outside of
+// 1901-12-13 to 2310-04-04 become the nearest one: the format ends in 2446, but
+// e2fsck takes the last range for a fault of old kernels.
 func extendedTime(sec int64, nsec int32) uint64 {
 	if sec < -1<<31 {
 		sec, nsec = -1<<31, 0

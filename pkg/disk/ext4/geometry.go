@@ -8,36 +8,36 @@ import (
 	"slices"
 )
 
-// geometry is where a file system's own tables are. All units are blocks.
+// geometry has the places of a file system's own tables. All units are blocks.
 type geometry struct {
 	blocks      int64
 	groups      int64
 	groupInodes int64 // inodes in each group
-	tableBlocks int64 // of each group's inode table
+	tableBlocks int64 // blocks of each group's inode table
 	descSize    int64 // bytes
 	descBlocks  int64
-	reservedGDT int64 // room for descriptors of further groups
+	reservedGDT int64 // space for descriptors of further groups
 	journal     int64
 	reserved    int64 // for the superuser
 
 	blockBitmap, inodeBitmap, inodeTable []uint32 // by group
-	fixed                                []span   // all of the above but the journal, ascending and merged
+	fixed                                []span   // all of the above except the journal, ascending and merged
 }
 
 // span is a run of blocks.
 type span struct{ start, end int64 }
 
-// smallError says that a number of blocks is too small for the tables; next is
-// the least that may do.
+// smallError says that a number of blocks is too small for the tables; next is the
+// lowest number that may be enough.
 type smallError struct{ blocks, next int64 }
 
 func (e *smallError) Error() string {
 	return fmt.Sprintf("ext4: %d bytes are too few for a file system, it needs %d", e.blocks*blockSize, e.next*blockSize)
 }
 
-// newGeometry lays out the tables of a file system of n blocks that has to
-// hold needed inodes. A last group that is too small is dropped, by the rule
-// of ext2fs_initialize, because resize2fs and the kernel expect it.
+// newGeometry lays out the tables of a file system of n blocks that needs at least
+// needed inodes. A last group that is too small is dropped, by the rule of
+// ext2fs_initialize, because resize2fs and the kernel expect it.
 func newGeometry(n, needed int64, o Options) (*geometry, error) {
 	if n > maxBlocks {
 		return nil, fmt.Errorf("ext4: %w: %d bytes", ErrTooLarge, n*blockSize)
@@ -74,8 +74,8 @@ func newGeometry(n, needed int64, o Options) (*geometry, error) {
 	return g, nil
 }
 
-// leastGroup is the size below which group i is left out as the last:
-// room for all that could be its own, and 50 blocks more.
+// leastGroup is the size below which a last group i is left out: space for all
+// tables that it could have, and 50 blocks more.
 func (g *geometry) leastGroup(i int64) int64 {
 	n := 2 + g.tableBlocks + 50
 	if hasSuper(i) {
@@ -84,8 +84,8 @@ func (g *geometry) leastGroup(i int64) int64 {
 	return n
 }
 
-// superBlocks is what the superblock or a backup of it takes with the group
-// descriptors and their reserve.
+// superBlocks is the number of blocks of the superblock or a backup of it, with the
+// group descriptors and their reserve.
 func (g *geometry) superBlocks() int64 { return 1 + g.descBlocks + g.reservedGDT }
 
 // setInodes chooses the number of inodes in a group.
@@ -104,9 +104,9 @@ func (g *geometry) setInodes(needed int64, o Options) error {
 	return nil
 }
 
-// place puts the tables: superblock and descriptors at the start of the groups
-// that have them; block bitmaps, inode bitmaps and inode tables of 16 groups,
-// each kind together, at the start of the first of these groups.
+// place places the tables: superblock and descriptors at the start of the groups
+// that have them; block bitmaps, inode bitmaps and inode tables of 16 groups, each
+// kind together, at the start of the first of these groups.
 func (g *geometry) place() error {
 	g.blockBitmap = make([]uint32, g.groups)
 	g.inodeBitmap = make([]uint32, g.groups)
@@ -136,8 +136,8 @@ func (g *geometry) place() error {
 	return nil
 }
 
-// fix gives n blocks to a table, at the first place from at on that no
-// superblock is in, and returns the end.
+// fix allocates n blocks for a table, at the first place from at on that contains
+// no superblock, and returns the end.
 func (g *geometry) fix(table *uint32, at, n int64) int64 {
 	for i := at / groupBlocks; i*groupBlocks < at+n; i++ {
 		if end := i*groupBlocks + g.superBlocks(); hasSuper(i) && at < end {
@@ -163,8 +163,8 @@ func mergeSpans(xs []span) []span {
 	return out
 }
 
-// hasSuper tells the groups with a superblock (sparse_super): 0, 1 and the
-// powers of 3, 5 and 7.
+// hasSuper reports whether a group has a superblock (sparse_super): 0, 1 and the
+// powers of 3, 5 and 7 do.
 func hasSuper(group int64) bool {
 	if group <= 1 {
 		return true
@@ -181,9 +181,9 @@ func hasSuper(group int64) bool {
 	return false
 }
 
-// reservedDescBlocks is how many blocks of descriptors are needed to grow to
-// limit bytes (0: 1024 times the present size) beyond those there are; at most
-// as many as the resize inode can name, 1024.
+// reservedDescBlocks is how many blocks of descriptors are needed, in addition to
+// the existing ones, to grow to limit bytes (0: 1024 times the present size); at
+// most as many as the resize inode can refer to, 1024.
 func reservedDescBlocks(g *geometry, limit int64) int64 {
 	most := g.blocks * 1024
 	if limit > 0 {
@@ -194,11 +194,11 @@ func reservedDescBlocks(g *geometry, limit int64) int64 {
 	return min(max(g.descBlocksFor(groups)-g.descBlocks, 0), blockPtrs)
 }
 
-// descBlocksFor is how many blocks the descriptors of n groups take.
+// descBlocksFor is the number of blocks for the descriptors of n groups.
 func (g *geometry) descBlocksFor(n int64) int64 { return blocks(n * g.descSize) }
 
-// journalBlocks is the size of the journal: mke2fs's choice, but at least 4 MiB
-// and at most 128 MiB, which is plenty for an appliance and soon replayed.
+// journalBlocks is the size of the journal: mke2fs's choice, but at least 4 MiB and
+// at most 128 MiB, which is plenty for an appliance and quickly replayed.
 func journalBlocks(n int64) int64 {
 	switch {
 	case n < 32768:
@@ -213,7 +213,7 @@ func journalBlocks(n int64) int64 {
 	return 32768
 }
 
-// reservedBlocks is what ordinary users cannot use.
+// reservedBlocks is the number of blocks that ordinary users cannot use.
 func reservedBlocks(n int64, percent int) int64 {
 	switch {
 	case percent < 0:

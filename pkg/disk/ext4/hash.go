@@ -4,8 +4,8 @@ package ext4
 
 import "math/bits"
 
-// dirHash is the state that the hash of a name starts with: the superblock's
-// hash seed, or the constants of MD4 when that is zero.
+// dirHash is the initial state for the hash of a name: the superblock's hash seed,
+// or the constants of MD4 if that is zero.
 type dirHash [4]uint32
 
 func newDirHash(seed [16]byte) dirHash {
@@ -19,7 +19,7 @@ func newDirHash(seed [16]byte) dirHash {
 	return h
 }
 
-// sum is the hash half_md4 over signed characters (fs/ext4/hash.c,
+// sum is the hash half_md4 with signed characters (fs/ext4/hash.c,
 // __ext4fs_dirhash). Bit 0 is clear: in an index it marks a continuation.
 func (h dirHash) sum(name string) uint32 {
 	for len(name) > 0 {
@@ -36,8 +36,8 @@ func (h dirHash) sum(name string) uint32 {
 	return sum
 }
 
-// hashWords packs the next 32 bytes of a name, padded with the length of what
-// is left of it (str2hashbuf_signed).
+// hashWords packs the next 32 bytes of a name, padded with the length of the rest
+// of the name (str2hashbuf_signed).
 func hashWords(in *[8]uint32, name string) {
 	pad := uint32(len(name)) | uint32(len(name))<<8
 	pad |= pad << 16

@@ -19,7 +19,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// tool runs a foreign tool and returns what it prints on standard output.
+// tool runs a foreign tool and returns its standard output.
 func tool(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	out, diag, err := tooltest.Output(tooltest.Command(t, name, args...))
@@ -29,11 +29,11 @@ func tool(t testing.TB, name string, args ...string) string {
 	return out
 }
 
-// clean is all that e2fsck says when it finds nothing; some faults it mentions
+// clean is the whole output of e2fsck if it finds nothing; it mentions some errors
 // without a question or a failure.
 var clean = regexp.MustCompile(`^(Pass [1-5]: [^\n]+\n)+[^\n]*: \d+/\d+ files \([0-9.]+% non-contiguous\), \d+/\d+ blocks\n$`)
 
-// fsck fails the test unless e2fsck is content with a file system.
+// fsck fails the test unless e2fsck finds no problem in a file system.
 func fsck(t testing.TB, path string) {
 	t.Helper()
 	out := tool(t, "e2fsck", "-fn", path)
@@ -93,7 +93,7 @@ func build(t testing.TB, tr *tree.Tree, o Options) string {
 	return path
 }
 
-// sorted makes a tree of entries; the root is added when it is missing.
+// sorted makes a tree from entries; the root is added if it is missing.
 func sorted(entries ...tree.Entry) *tree.Tree {
 	entries = slices.Clone(entries)
 	if !slices.ContainsFunc(entries, func(e tree.Entry) bool { return e.Path == "" }) {

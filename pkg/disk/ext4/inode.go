@@ -4,9 +4,8 @@ package ext4
 
 import "github.com/carosio/carosbuild/pkg/disk/tree"
 
-// putInode writes inode ino into p, which is zero. Inodes that are not in use
-// stay zero; reserved ones without a purpose have only a checksum, as mke2fs
-// leaves them.
+// putInode writes inode ino into p, which is zero. Unused inodes stay zero;
+// reserved inodes without a purpose have only a checksum, as with mke2fs.
 func (l *layout) putInode(p []byte, ino uint32) {
 	switch {
 	case ino == rootIno:
@@ -72,12 +71,12 @@ func (l *layout) putEntry(p []byte, i int32) {
 	}
 	n.put(p)
 	if len(e.Xattrs) > 0 {
-		inline, _, _ := splitXattrs(e.Xattrs) // newContent saw the error
+		inline, _, _ := splitXattrs(e.Xattrs) // newContent has reported the error
 		putInodeXattrs(p[inodeXattrs:], inline)
 	}
 }
 
-// setBlocks puts the extents and counts the blocks.
+// setBlocks writes the extents and the number of blocks.
 func (n *inode) setBlocks(m mapping) {
 	n.flags |= flagExtents
 	m.putRoot(n.block[:])
@@ -88,8 +87,8 @@ func (n *inode) setBlocks(m mapping) {
 	n.sectors += total * (blockSize / sectorSize)
 }
 
-// setDevice encodes a device number: the old 16-bit form where it suffices,
-// else the new one (new_encode_dev) in the second word.
+// setDevice encodes a device number: the old 16-bit form if it fits, else the new
+// one (new_encode_dev) in the second word.
 func (n *inode) setDevice(d tree.Device) {
 	if d.Major < 256 && d.Minor < 256 {
 		le.PutUint32(n.block[0:], d.Major<<8|d.Minor)
@@ -118,13 +117,13 @@ func (l *layout) putJournal(p []byte) {
 	be.PutUint32(p[0x40:], 1) // users
 }
 
-// resizeSize is the size of the resize inode: all that 12 direct, an indirect
-// and a double indirect block can map (ext2fs_create_resize_inode).
+// resizeSize is the size of the resize inode: everything that 12 direct, an
+// indirect and a double indirect block can map (ext2fs_create_resize_inode).
 const resizeSize = (12 + blockPtrs + blockPtrs*blockPtrs) * blockSize
 
-// putResizeInode writes inode 7. It maps with block pointers: its double
-// indirect block names the reserved descriptor blocks of group 0 at the places
-// they will have in the table, and each of these names its backups.
+// putResizeInode writes inode 7. It maps with block pointers: its double indirect
+// block refers to the reserved descriptor blocks of group 0, at the indices that
+// they will have in the table, and each of these refers to its backups.
 func (l *layout) putResizeInode(p []byte) {
 	t := extendedTime(l.opts.Time, 0)
 	n := inode{mode: tree.Regular | 0o600, links: 1, size: resizeSize, time: t, crtime: t}
@@ -149,7 +148,7 @@ func (l *layout) putReservedGDT(p []byte, k int64) {
 	}
 }
 
-// backups are the groups besides 0 that have a superblock.
+// backups are the groups other than 0 that have a superblock.
 func (g *geometry) backups() []int64 {
 	var out []int64
 	for i := int64(1); i < g.groups; i++ {

@@ -4,12 +4,12 @@ package ext4
 
 import "github.com/carosio/carosbuild/pkg/disk/tree"
 
-// Run is a part of a file and where it is on the device, in bytes.
+// Run is a part of a file and its place on the device, in bytes.
 type Run struct{ Off, At, Len int64 }
 
-// Layout says where the content of an entry of FS.Tree is: what is in no run is a hole.
-// ok is false for an entry of another source, for contents that are part of their inode,
-// and for a damaged file.
+// Layout returns the places of the content of an entry of FS.Tree: everything outside
+// the runs is a hole. ok is false for an entry of another source, for contents that are
+// in the inode, and for a damaged file.
 func Layout(e *tree.Entry) (runs []Run, ok bool) {
 	if e.Size == 0 && e.Type() == tree.Regular {
 		return nil, true

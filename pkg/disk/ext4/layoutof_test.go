@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// What a layout says, read from the device, is the file's content.
+// The places of a layout, read from the device, have the file's content.
 func TestLayout(t *testing.T) {
 	holes := file("holes", strings.Repeat("\x00", 1<<20))
 	holes.Data = []tree.Range{{Off: 8192, Len: 4096}, {Off: 1<<20 - 5000, Len: 5000}}

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// header is what dumpe2fs -h prints, by field.
+// header is the output of dumpe2fs -h, by field.
 func header(t testing.TB, path string) map[string]string {
 	out := map[string]string{}
 	for line := range strings.Lines(tool(t, "dumpe2fs", "-h", path)) {
@@ -25,7 +25,7 @@ func header(t testing.TB, path string) map[string]string {
 	return out
 }
 
-// TestLikeMke2fs compares an empty file system with mke2fs's, field by field
+// TestLikeMke2fs compares an empty file system with that of mke2fs, field by field
 // and group by group.
 func TestLikeMke2fs(t *testing.T) {
 	const features = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_super,large_file,huge_file,dir_nlink,extra_isize,"
@@ -66,12 +66,12 @@ func TestLikeMke2fs(t *testing.T) {
 				delete(g, varies)
 				delete(w, varies)
 			}
-			if size > 20<<30 { // we keep at most 1 GiB for the superuser
+			if size > 20<<30 { // we reserve at most 1 GiB for the superuser
 				delete(g, "Reserved block count")
 				delete(w, "Reserved block count")
 			}
 			// our inode count has a reserve on small file systems; the groups'
-			// lines only compare where the counts are equal
+			// lines are comparable only if the counts are equal
 			if size >= 1<<30 {
 				if diff := cmp.Diff(groups(t, got), groups(t, want)); diff != "" {
 					t.Errorf("groups (-) differ from mke2fs's (+):\n%s", diff[:min(len(diff), 3000)])
@@ -84,7 +84,7 @@ func TestLikeMke2fs(t *testing.T) {
 	}
 }
 
-// groups is what dumpe2fs says about tables and inodes of each group. If
+// groups is the output of dumpe2fs about tables and inodes of each group. Which
 // blocks are free depends on the journal, which mke2fs puts in the middle.
 func groups(t testing.TB, path string) []string {
 	_, out, _ := strings.Cut(tool(t, "dumpe2fs", path), "\n\n")
@@ -138,7 +138,7 @@ func TestResize(t *testing.T) {
 	}
 }
 
-// TestInodeRatios has inode tables that fill whole groups, or next to nothing.
+// TestInodeRatios has inode tables that fill whole groups, or are almost empty.
 func TestInodeRatios(t *testing.T) {
 	tr := randomTree(rand.New(rand.NewPCG(8, 8)), 300)
 	for _, size := range []int64{600 << 20, 9<<30 + 70<<20} {

@@ -12,28 +12,28 @@ import (
 	"sync"
 )
 
-// ErrFormat is wrapped by errors about what is not an ext4 file system, a damaged
-// one, or one with features that this package does not read.
+// ErrFormat is wrapped by errors about data that is not an ext4 file system, a
+// damaged one, or one with features that this package does not support.
 var ErrFormat = errors.New("not a readable ext4 file system")
 
 func formatError(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrFormat, fmt.Sprintf(format, args...))
 }
 
-// FS reads a file system of the family, ext2 and ext3 included. It is safe for
-// concurrent use. A hostile one costs memory in proportion to what its
-// directories hold, and time in proportion to its size.
+// FS reads a file system of the ext family, including ext2 and ext3. It is safe for
+// concurrent use. For a hostile file system, memory use is proportional to the
+// contents of its directories, and time to its size.
 type FS struct {
 	r       io.ReaderAt
 	s       superblock
-	raw     []byte // the superblock as it was read
+	raw     []byte // the superblock as read
 	block   int64  // bytes in a block
 	blocks  int64
-	first   int64 // block that group 0 starts with
+	first   int64 // block with which group 0 starts
 	groups  int64
 	inode   int64  // bytes in an inode
 	desc    int64  // bytes in a group descriptor
-	seed    uint32 // of all checksums
+	seed    uint32 // for all checksums
 	mu      sync.Mutex
 	cached  [cacheSlots]cachedBlock
 	metaSum bool // metadata_csum
@@ -70,7 +70,7 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 	if f.s.Magic != superMagic {
 		return nil, formatError("no superblock")
 	}
-	if f.s.Revision == 0 { // which has no features, whatever is in their place
+	if f.s.Revision == 0 { // this revision has no features, whatever the fields contain
 		f.s.Compat, f.s.Incompat, f.s.ROCompat = 0, 0, 0
 	}
 	if err := f.features(); err != nil {
@@ -88,8 +88,8 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 	return f, nil
 }
 
-// geometry reads sizes and checks that nothing computed from them leaves
-// the device.
+// geometry reads sizes and checks that nothing computed from them is outside the
+// device.
 func (f *FS) geometry(size int64) error {
 	s := &f.s
 	if s.LogBlockSize > 6 {
@@ -130,7 +130,7 @@ func (f *FS) geometry(size int64) error {
 	return nil
 }
 
-// perGroup is the most blocks that a group's bitmap can tell about.
+// perGroup is the largest number of blocks that a group's bitmap can cover.
 func (f *FS) perGroup() int64 {
 	return 8 * f.block * f.ratio()
 }
@@ -144,7 +144,7 @@ func (f *FS) ID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }
 
-// Kind is ext2, ext3 or ext4, as blkid tells them apart.
+// Kind is ext2, ext3 or ext4, distinguished as in blkid.
 func (f *FS) Kind() string {
 	switch {
 	case f.s.Incompat&^(incompatFiletype|incompatRecover|incompatMetaBG) != 0, f.s.ROCompat&^(roCompatSparseSuper|roCompatLargeFile) != 0:
@@ -155,16 +155,16 @@ func (f *FS) Kind() string {
 	return "ext2"
 }
 
-// End is where the file system ends on its device, in bytes.
+// End is the end of the file system on its device, in bytes.
 func (f *FS) End() int64 { return f.blocks * f.block }
 
-// Usage is the size of the file system and what is in use of it, in bytes, as
-// the superblock says.
+// Usage is the size of the file system and how much of it is in use, in bytes,
+// according to the superblock.
 func (f *FS) Usage() (size, used int64, err error) {
 	return f.blocks * f.block, max(f.blocks-f.freeBlocks(), 0) * f.block, nil
 }
 
-// freeBlocks is what the superblock says.
+// freeBlocks is the number in the superblock.
 func (f *FS) freeBlocks() int64 {
 	free := int64(f.s.FreeBlocks)
 	if f.s.Incompat&incompat64bit != 0 {
@@ -179,7 +179,7 @@ func text(b []byte) string {
 	return strings.ToValidUTF8(string(b), "\uFFFD")
 }
 
-// read gives a block of metadata, which must not be changed.
+// read returns a block of metadata, which must not be changed.
 func (f *FS) read(no int64) ([]byte, error) {
 	if no < f.first || no >= f.blocks {
 		return nil, formatError("block %d is named, and there are %d", no, f.blocks)
@@ -198,7 +198,7 @@ func (f *FS) read(no int64) ([]byte, error) {
 	return b, nil
 }
 
-// hasBackup tells the groups with a copy of the superblock.
+// hasBackup reports whether a group has a copy of the superblock.
 func (f *FS) hasBackup(group int64) bool {
 	switch {
 	case f.s.Compat&compatSparseSuper2 != 0:
@@ -213,7 +213,8 @@ func (f *FS) hasBackup(group int64) bool {
 func (f *FS) groupStart(group int64) int64 { return f.first + group*int64(f.s.BlocksPerGroup) }
 
 // superBlock is the block of a group that has, or would have, a copy of the
-// superblock: where blocks of 1 KiB count from 0, that of group 0 is the second.
+// superblock: with blocks of 1 KiB and numbers from 0, that of group 0 is the
+// second.
 func (f *FS) superBlock(group int64) int64 {
 	if group == 0 {
 		return superOffset / f.block
@@ -253,7 +254,7 @@ func (f *FS) group(group int64) (groupDesc, error) {
 	return parseDesc(b), nil
 }
 
-// parseDesc reads what groupDesc.put writes, and the shorter form.
+// parseDesc parses the output of groupDesc.put, and the shorter form.
 func parseDesc(b []byte) groupDesc {
 	low16 := func(off int) int64 { return int64(le.Uint16(b[off:])) }
 	d := groupDesc{

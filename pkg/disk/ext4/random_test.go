@@ -14,8 +14,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// pattern is a content whose bytes depend on their offset; ranges, unless nil,
-// are what is not zero.
+// pattern is a content whose bytes depend on their offset; ranges, unless nil, are
+// the parts that are not zero.
 type pattern struct {
 	seed   uint64
 	size   int64
@@ -113,7 +113,7 @@ func randomTree(rnd *rand.Rand, n int) *tree.Tree {
 	return sorted(entries...)
 }
 
-// meta fills in owner, mode bits, times and attributes.
+// meta sets owner, mode bits, times and attributes.
 func meta(rnd *rand.Rand, e tree.Entry) tree.Entry {
 	e.Mode |= rnd.Uint32N(0o10000)
 	e.UID, e.GID = rnd.Uint32()>>rnd.IntN(32), rnd.Uint32()>>rnd.IntN(32)
@@ -195,7 +195,7 @@ func checkRandom(t *testing.T, seed uint64, compat bool) {
 	verify(t, path, tr, o)
 }
 
-// FuzzBuild lets e2fsck judge random trees in file systems of random form.
+// FuzzBuild has e2fsck check random trees in file systems of random form.
 func FuzzBuild(f *testing.F) {
 	f.Add(uint64(1), uint16(10), int64(0), int64(0), int64(0), int64(0), false)
 	f.Add(uint64(2), uint16(300), int64(64<<20), int64(0), int64(0), int64(1<<40), true)

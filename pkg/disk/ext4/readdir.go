@@ -12,11 +12,11 @@ import (
 // dirent is an entry of a directory.
 type dirent struct {
 	ino  uint32
-	kind byte // as direntType gives it, 0 if the file system does not say
+	kind byte // as in direntType, 0 if the file system does not have it
 	name string
 }
 
-// badName is why a name cannot be in a path, or "".
+// badName is why a name cannot be part of a path, or "".
 func badName(name string) string {
 	switch {
 	case name == "":
@@ -27,8 +27,8 @@ func badName(name string) string {
 	return ""
 }
 
-// eachDirent calls f for the entries of a directory's block. Blocks of an index
-// look like one unused entry.
+// eachDirent calls f for the entries of a directory block. A block of an index
+// looks like one unused entry.
 func (f *FS) eachDirent(b []byte, each func(d dirent) error) error {
 	for off := 0; off < len(b); {
 		if len(b)-off < direntHeader {
@@ -54,8 +54,8 @@ func (f *FS) eachDirent(b []byte, each func(d dirent) error) error {
 	return nil
 }
 
-// recordLength decodes the length of an entry: blocks of 64 KiB do not fit 16
-// bits.
+// recordLength decodes the length of an entry: lengths in blocks of 64 KiB do not
+// fit into 16 bits.
 func recordLength(n uint16, block int) int {
 	if block == 1<<16 && (n == 0 || n == 1<<16-1) {
 		return block
@@ -94,8 +94,8 @@ func (f *FS) dirBlocks(n record, each func(logical, no int64, b []byte) error) e
 
 var errBudget = errors.New("directories have more blocks than the file system")
 
-// dirents are the entries of a directory but . and .., in the order of its
-// blocks. budget is how many blocks, holes included, directories may still have.
+// dirents are the entries of a directory, except for . and .., in the order of its
+// blocks. budget is how many more blocks, including holes, directories may have.
 func (f *FS) dirents(n record, budget *int64) ([]dirent, error) {
 	if *budget -= max(n.size(), 0) / f.block; *budget < 0 {
 		return nil, errBudget

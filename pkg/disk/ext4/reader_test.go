@@ -49,8 +49,8 @@ func contentOf(t testing.TB, e *tree.Entry) string {
 	return string(b)
 }
 
-// sameTree compares what was read with what was written; got may have a
-// lost+found of its own.
+// sameTree compares the tree that was read with the one that was written; got may
+// have a lost+found of its own.
 func sameTree(t testing.TB, want, got *tree.Tree) {
 	t.Helper()
 	g := &tree.Tree{}
@@ -84,7 +84,7 @@ func sameTree(t testing.TB, want, got *tree.Tree) {
 	}
 }
 
-// TestReadRandom reads back what the writer made of random trees.
+// TestReadRandom reads back what the writer has made of random trees.
 func TestReadRandom(t *testing.T) {
 	for seed := range uint64(3) {
 		tr := randomTree(rand.New(rand.NewPCG(seed, 1)), 300)
@@ -130,7 +130,7 @@ func sourceDir(t testing.TB) string {
 	return src
 }
 
-// foreignKinds are what mke2fs is asked for.
+// foreignKinds are the options for mke2fs.
 var foreignKinds = []struct {
 	name string
 	args []string
@@ -160,7 +160,7 @@ var foreignKinds = []struct {
 	{"fewer than eleven inodes in a group", []string{"-b", "1024", "-g", "1024", "-N", "512", "-O", "^resize_inode,^flex_bg", "-I", "1024"}},
 }
 
-// foreignFS makes a file system of a directory with mke2fs.
+// foreignFS makes a file system from a directory with mke2fs.
 func foreignFS(t testing.TB, src string, args ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "fs")
@@ -171,8 +171,8 @@ func foreignFS(t testing.TB, src string, args ...string) string {
 	return path
 }
 
-// TestReadMke2fs reads and checks what mke2fs makes of a directory, in all its
-// kinds.
+// TestReadMke2fs reads and checks what mke2fs makes of a directory, with all
+// options.
 func TestReadMke2fs(t *testing.T) {
 	src := sourceDir(t)
 	d, err := tree.OpenDir(src)
@@ -195,7 +195,7 @@ func TestReadMke2fs(t *testing.T) {
 			for i := range got.Entries {
 				got.Entries[i].MtimeNsec = 0
 			}
-			// mke2fs has an owner and a time of its own for the root.
+			// mke2fs sets owner and time of the root itself.
 			got.Entries[0] = want.Entries[0]
 			sameTree(t, want, got)
 		})

@@ -48,7 +48,7 @@ func (c *data) ReadAt(p []byte, off int64) (int, error) {
 	return int(n), nil
 }
 
-// copy reads the part of p, which is at off in the file, that is in x.
+// copy reads the part of p that is in x; p is at off in the file.
 func (c *data) copy(p []byte, off int64, x piece) (bool, error) {
 	start, end := x.logical*c.f.block, (x.logical+x.n)*c.f.block
 	from, to := max(start, off), min(end, off+int64(len(p)))
@@ -80,8 +80,8 @@ func (c *data) NextExtent(off int64) int64 {
 	return at
 }
 
-// ranges are a file's ranges that are not holes, where its inode lists all of
-// its extents, else nil for one that may be all data.
+// ranges are a file's ranges that are not holes, if its inode lists all of its
+// extents, else nil, which means that all may be data.
 func (c *data) ranges() []tree.Range {
 	if c.f.inline(c.n) || c.n.flags()&flagExtents == 0 || le.Uint16(c.n.words()[6:]) != 0 {
 		return nil

@@ -10,9 +10,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// FuzzRead changes metadata of a small file system, four bytes of input for a
-// byte: place in a metadata block, block, value. Nothing may panic, and whatever
-// has no problem must be readable.
+// FuzzRead changes metadata of a small file system, with four bytes of input for
+// each byte: offset in a metadata block, block, value. Nothing may panic, and a
+// file system without problems must be readable.
 func FuzzRead(f *testing.F) {
 	entries := append(numbered("big", "name-%d", 400, file("", "x")), dir("big"), dir("a"), file("a/file", "content"),
 		tree.Entry{Path: "a/link", Mode: tree.Symlink | 0o777, Link: "to/somewhere"},
@@ -32,7 +32,7 @@ func FuzzRead(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add([]byte{0x18, 0x04, 0, 6}) // block size
-	f.Add([]byte{0x22, 0x05, 4, 0}) // root as blocks of pointers
+	f.Add([]byte{0x22, 0x05, 4, 0}) // the root, with blocks of pointers
 	f.Add([]byte{0x28, 0x0c, 5, 2, 1, 2, 3, 4})
 	f.Fuzz(func(t *testing.T, edits []byte) {
 		b := append([]byte(nil), good...)
@@ -54,7 +54,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// readAll reads the start of all files and looks every path up.
+// readAll reads the start of all files and looks up every path.
 func readAll(t *testing.T, tr *tree.Tree, good bool) {
 	buf := make([]byte, 3*blockSize)
 	for i := range tr.Entries {

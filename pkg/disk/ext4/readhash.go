@@ -2,8 +2,8 @@
 
 package ext4
 
-// Versions of the hash that an index of a directory is by; with unsignedHash
-// added, characters count from 0 to 255.
+// Versions of the hash in the index of a directory; with unsignedHash added,
+// characters are unsigned.
 const (
 	hashLegacy   = 0
 	hashTEA      = 2
@@ -22,7 +22,7 @@ type nameHash struct {
 // known reports whether the hash can be computed.
 func (h nameHash) known() bool { return h.version < hashVersions }
 
-// sum is the hash of a name, bit 0 cleared.
+// sum is the hash of a name, with bit 0 cleared.
 func (h nameHash) sum(name string) uint32 {
 	extend := func(c byte) uint32 { return uint32(int32(int8(c))) }
 	version := h.version
@@ -49,8 +49,8 @@ func (h nameHash) sum(name string) uint32 {
 	return sum &^ 1
 }
 
-// words packs as many characters as fit n words, padded with the length of what
-// is left of the name.
+// words packs as many characters as fit into n words, padded with the length of the
+// rest of the name.
 func words(name string, n int, extend func(byte) uint32) []uint32 {
 	pad := uint32(len(name)) | uint32(len(name))<<8
 	pad |= pad << 16

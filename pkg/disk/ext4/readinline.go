@@ -18,8 +18,8 @@ const (
 	flagCasefold  = 0x40000000
 )
 
-// Small contents are in the inode: 60 bytes in i_block, the rest in the
-// attribute system.data.
+// Small contents are in the inode: 60 bytes in i_block, the rest in the attribute
+// system.data.
 const (
 	inlineBytes  = 60
 	xattrSystem  = 7
@@ -27,7 +27,7 @@ const (
 	inlineParent = 4 // a directory begins with the inode of its parent
 )
 
-// inline reports whether an inode's content is in itself.
+// inline reports whether an inode contains its own content.
 func (f *FS) inline(n record) bool {
 	if f.s.Incompat&incompatInlineData == 0 || n.flags()&flagInline == 0 {
 		return false
@@ -36,8 +36,8 @@ func (f *FS) inline(n record) bool {
 	return k == tree.Regular || k == tree.Dir || k == tree.Symlink
 }
 
-// inlineRoom is the room for content in an inode: that in i_block, and that in
-// the attribute.
+// inlineRoom is the space for content in an inode: that in i_block, and that in the
+// attribute.
 func inlineRoom(n record) (first, more []byte, err error) {
 	if b := n.inodeXattrs(); b != nil {
 		err = eachXattr(b, 0, 0, func(x xattr, _ uint32) {
@@ -49,7 +49,7 @@ func inlineRoom(n record) (first, more []byte, err error) {
 	return n.words()[:inlineBytes], more, err
 }
 
-// inlineContent is the content of an inode that has it in itself.
+// inlineContent is the content of an inode that contains it.
 func (f *FS) inlineContent(n record) ([]byte, error) {
 	first, more, err := inlineRoom(n)
 	if err != nil {
@@ -62,8 +62,8 @@ func (f *FS) inlineContent(n record) ([]byte, error) {
 	return b[:n.size()], nil
 }
 
-// inlineDirents calls f for the entries of a directory that is in its inode;
-// neither . nor .. is among them.
+// inlineDirents calls f for the entries of a directory that is in its inode; . and
+// .. are not among them.
 func (f *FS) inlineDirents(n record, each func(d dirent) error) error {
 	first, more, err := inlineRoom(n)
 	if err != nil {

@@ -9,17 +9,17 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// maxTree bounds the memory for a tree, with entryCost for each entry beside its
-// path: directories inside one another, which cost little on a disk, would take
-// the square of that here.
+// maxTree bounds the memory for a tree; each entry counts entryCost besides its
+// path: nested directories, which need little space on a disk, would need space
+// quadratic in their number here.
 const (
 	maxTree   = 2 << 30
 	entryCost = 256
 )
 
-// Tree is what the file system holds, lost+found included. Contents are read
-// when the Tree's are. When something cannot be read, the Tree has the rest and
-// the error is the first reason.
+// Tree is the content of the file system, including lost+found. Contents of files
+// are read when the Tree's are. If something cannot be read, the Tree has the rest
+// and the error is the first reason.
 func (f *FS) Tree() (*tree.Tree, error) {
 	b := &treeBuilder{f: f, budget: f.blocks, dirs: map[uint32]bool{rootIno: true}}
 	root, err := f.record(rootIno)
@@ -50,8 +50,8 @@ func (b *treeBuilder) note(path string, err error) {
 	}
 }
 
-// walk adds what is in a directory and, as a stack rather than by recursion,
-// below it.
+// walk adds the contents of a directory and of everything below it, with a stack
+// instead of recursion.
 func (b *treeBuilder) walk(path string, n record) {
 	type todo struct {
 		path string
@@ -86,7 +86,7 @@ func (b *treeBuilder) walk(path string, n record) {
 	}
 }
 
-// add adds an entry and reports whether it is a directory to go into.
+// add adds an entry and reports whether it is a directory to visit.
 func (b *treeBuilder) add(path string, n record) bool {
 	if b.cost += int64(len(path)) + entryCost; b.cost > maxTree {
 		b.note(path, formatError("its tree is too large"))
@@ -109,14 +109,15 @@ func (b *treeBuilder) add(path string, n record) bool {
 	return dir
 }
 
-// entry is an inode's entry. With an error it lacks what could not be read.
+// entry is the entry of an inode. If there is an error, it lacks the parts that
+// could not be read.
 func (f *FS) entry(path string, n record) (tree.Entry, error) {
 	e := tree.Entry{Path: path, Mode: n.mode(), UID: n.uid(), GID: n.gid()}
 	e.Mtime, e.MtimeNsec = n.mtime()
 	var err error
 	switch n.kind() {
 	case tree.Regular:
-		n.raw = slices.Clone(n.raw) // the block that it is in need not be kept
+		n.raw = slices.Clone(n.raw) // the block that contains it need not be kept
 		c := &data{f, n}
 		if e.Size = n.size(); e.Size < 0 {
 			e.Size, err = 0, formatError("size %#x", uint64(n.size()))
@@ -140,7 +141,8 @@ func (f *FS) entry(path string, n record) (tree.Entry, error) {
 	return e, err
 }
 
-// tree orders the entries and makes all but the first of an inode hard links.
+// tree sorts the entries; of the entries of an inode, all but the first become hard
+// links.
 func (b *treeBuilder) tree() *tree.Tree {
 	order := make([]int, len(b.entries))
 	for i := range order {

@@ -8,10 +8,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// maxValue is the largest value of an attribute that Linux takes.
+// maxValue is the largest attribute value in Linux.
 const maxValue = 64 << 10
 
-// eaInode is the inode that has the value of an attribute.
+// eaInode is the inode with the value of an attribute.
 func (f *FS) eaInode(x xattr) (record, error) {
 	if f.s.Incompat&incompatEAInode == 0 {
 		return record{}, formatError("the value of an extended attribute is in inode %d, without the feature ea_inode", x.inum)
@@ -29,7 +29,7 @@ func (f *FS) eaInode(x xattr) (record, error) {
 	return n, nil
 }
 
-// eaValue is the value of an attribute that is in an inode.
+// eaValue is the value of an attribute that is stored in an inode.
 func (f *FS) eaValue(x xattr) ([]byte, error) {
 	n, err := f.eaInode(x)
 	if err != nil {
@@ -42,10 +42,10 @@ func (f *FS) eaValue(x xattr) ([]byte, error) {
 	return b, nil
 }
 
-// references is how many attributes have their value in the inode.
+// references is the number of attributes whose value is in the inode.
 func (n record) references() uint64 {
 	return uint64(le.Uint32(n.raw[0x0c:]))<<32 | uint64(le.Uint32(n.raw[0x24:]))
 }
 
-// valueHash is the hash of a value that is kept in its inode.
+// valueHash is the hash of a value, which is stored in its inode.
 func (n record) valueHash() uint32 { return le.Uint32(n.raw[0x08:]) }

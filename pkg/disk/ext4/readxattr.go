@@ -10,8 +10,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// xattrName is the full name of an attribute, "" for one that is the file
-// system's own.
+// xattrName is the full name of an attribute, or "" for an internal one of the file
+// system.
 func xattrName(index byte, name string) string {
 	switch index {
 	case xattrACLAccess:
@@ -27,8 +27,8 @@ func xattrName(index byte, name string) string {
 	return ""
 }
 
-// eachXattr calls f for the attributes whose entries start at off of p; offsets
-// of values count from byte base.
+// eachXattr calls f for the attributes whose entries start at off in p; offsets of
+// values count from byte base.
 func eachXattr(p []byte, off, base int, each func(x xattr, hash uint32)) error {
 	first := off
 	for n := 0; ; n++ {
@@ -57,7 +57,7 @@ func eachXattr(p []byte, off, base int, each func(x xattr, hash uint32)) error {
 	}
 }
 
-// inodeXattrs is the part of an inode with attributes, nil without any.
+// inodeXattrs is the part of an inode with attributes, or nil.
 func (n record) inodeXattrs() []byte {
 	at := oldInodeSize + n.extra()
 	if n.extra()%4 != 0 || at+8 > len(n.raw) || le.Uint32(n.raw[at:]) != xattrMagic {
@@ -110,8 +110,8 @@ func (f *FS) xattrs(n record) ([]tree.Xattr, error) {
 	return out, nil
 }
 
-// treeACL converts a list from ext4's form to that of system calls; one that is
-// damaged is given as far as it is whole.
+// treeACL converts a list from ext4's form to that of system calls; of a damaged
+// list, it returns the part before the damage.
 func treeACL(v []byte) []byte {
 	out := le.AppendUint32(nil, aclXattrVersion)
 	if len(v) < 4 {

@@ -52,7 +52,8 @@ func (n record) acl() int64 {
 	return int64(le.Uint32(n.raw[0x68:])) | int64(le.Uint16(n.raw[0x76:]))<<32
 }
 
-// size is that of the content in bytes; below 0 for what no file can have.
+// size is the size of the content in bytes; negative if it is impossible for a
+// file.
 func (n record) size() int64 {
 	return int64(le.Uint32(n.raw[0x04:])) | int64(le.Uint32(n.raw[0x6c:]))<<32
 }
@@ -63,7 +64,7 @@ func (n record) sectors() int64 {
 	return int64(le.Uint32(n.raw[0x1c:])) | int64(le.Uint16(n.raw[0x74:]))<<32
 }
 
-// extra is how many bytes follow the 128 of old inodes.
+// extra is the number of bytes after the 128 of old inodes.
 func (n record) extra() int {
 	if len(n.raw) <= oldInodeSize {
 		return 0
@@ -91,7 +92,7 @@ func (n record) device() tree.Device {
 	return tree.Device{Major: v >> 8 & 0xfff, Minor: v&0xff | v>>12&^0xff}
 }
 
-// inlineTarget is the target of a symbolic link that is in the inode.
+// inlineTarget is the target of a symbolic link that is stored in the inode.
 func (n record) inlineTarget() (string, bool) {
 	if n.kind() != tree.Symlink || n.flags()&flagExtents != 0 || n.size() < 0 || n.size() >= inlineLink {
 		return "", false
@@ -99,7 +100,7 @@ func (n record) inlineTarget() (string, bool) {
 	return string(n.words()[:n.size()]), true
 }
 
-// hasBlocks reports whether i_block tells where content is.
+// hasBlocks reports whether i_block has the places of the content.
 func (f *FS) hasBlocks(n record) bool {
 	_, fast := n.inlineTarget()
 	if f.inline(n) {
@@ -114,12 +115,12 @@ func (f *FS) hasBlocks(n record) bool {
 	return false
 }
 
-// seed starts the checksums of the inode's blocks.
+// seed is the start value for the checksums of the inode's blocks.
 func (f *FS) inodeSeed(n record) uint32 {
 	return crc32cUint32(crc32cUint32(f.seed, n.ino), n.generation())
 }
 
-// target is where a symbolic link leads to.
+// target is the target of a symbolic link.
 func (f *FS) target(n record) (string, error) {
 	if f.inline(n) {
 		b, err := f.inlineContent(n)

@@ -12,15 +12,15 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// region is a run of blocks that are generated: n blocks at start, which are
-// block first and the following of object index.
+// region is a run of blocks that are generated: n blocks at start, which are the
+// blocks from first on of object index.
 type region struct {
 	start, n, first uint32
 	index           int32
 	kind            kind
 }
 
-// kind says what generates a region's blocks and what index means.
+// kind says how a region's blocks are generated, and what index means.
 type kind uint8
 
 const (
@@ -62,7 +62,7 @@ func (l *layout) render(p []byte, r *region, k uint32) {
 	case kindDir:
 		l.putDir(p, &l.dirs[r.index], n)
 	case kindXattr:
-		_, block, _ := splitXattrs(l.entry(l.xattred[r.index]).Xattrs) // newContent saw the error
+		_, block, _ := splitXattrs(l.entry(l.xattred[r.index]).Xattrs) // newContent has reported the error
 		putXattrBlock(p, block)
 		if l.sums() {
 			sumXattrBlock(p, l.seed, int64(r.start))
@@ -79,8 +79,8 @@ func (l *layout) render(p []byte, r *region, k uint32) {
 	}
 }
 
-// ReadAt generates the bytes of the regions; what is not in one reads as zero.
-// Offsets are those of the image.
+// ReadAt generates the bytes of the regions; everything else reads as zero. Offsets
+// are those of the image.
 func (l *layout) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 || off >= l.geo.blocks*blockSize {
 		return 0, io.EOF
@@ -114,8 +114,8 @@ func (l *layout) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// addRegions lists all generated blocks. Inode tables are listed as far as
-// they are in use, bitmaps where they are initialised.
+// addRegions lists all generated blocks: of inode tables only the parts in use, and
+// only bitmaps that are initialised.
 func (l *layout) addRegions() {
 	g := l.geo
 	for i := range g.groups {
@@ -166,10 +166,10 @@ func (l *layout) addNodes(k kind, m mapping, index int32) {
 	}
 }
 
-// zeros appends ranges that are not holes although nothing is in them: the rest of the inode
-// tables that are in use, and that of the journal, where an old transaction would
-// be replayed after a crash. Tables of groups without inodes are not read before
-// they are used: their descriptors have checksums, and say so.
+// zeros appends ranges that are not holes although they are empty: the rest of the inode
+// tables that are in use, and that of the journal, where an old transaction would be
+// replayed after a crash. Tables of groups without inodes are not read before they are used:
+// the groups' descriptors have checksums, and say so.
 func (l *layout) zeros(out []image.Extent) []image.Extent {
 	add := func(start, n int64) {
 		if n > 0 {
@@ -192,10 +192,10 @@ func (l *layout) zeros(out []image.Extent) []image.Extent {
 	return out
 }
 
-// extents are the image's: one for adjoining regions, one for each run of a
-// file that is in one piece on both sides.
+// extents are the extents of the image: one for adjacent regions, and one for each
+// run of a file that is contiguous on both sides.
 func (l *layout) extents() []image.Extent {
-	out := make([]image.Extent, 0, len(l.regions)+len(l.entries)) // nearly always enough
+	out := make([]image.Extent, 0, len(l.regions)+len(l.entries)) // almost always enough
 	for i := range l.regions {
 		r := &l.regions[i]
 		off, n := int64(r.start)*blockSize, int64(r.n)*blockSize
@@ -213,8 +213,8 @@ func (l *layout) extents() []image.Extent {
 	return l.zeros(out)
 }
 
-// fileExtents appends the extents of a file. What its last block has beyond
-// its end stays a hole.
+// fileExtents appends the extents of a file. The part of its last block after its
+// end stays a hole.
 func (l *layout) fileExtents(out []image.Extent, i int32, e *tree.Entry) []image.Extent {
 	first := len(out)
 	m, many := l.maps[i]

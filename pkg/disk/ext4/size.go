@@ -14,7 +14,7 @@ func fit(c *content, o Options) (*layout, error) {
 	var space *SpaceError
 	var small *smallError
 	switch {
-	case errors.As(err, &space): // inodes: find the figures for blocks
+	case errors.As(err, &space): // inodes are missing: find the numbers for blocks
 		p := o
 		p.Inodes = 0
 		if g, err := newGeometry(n, 0, p); err == nil {
@@ -40,8 +40,8 @@ func fit(c *content, o Options) (*layout, error) {
 	return nil, space
 }
 
-// own is what the file system takes for itself, in blocks: tables, journal and
-// the resize inode's block.
+// own is the number of blocks of the file system itself: tables, journal and the
+// resize inode's block.
 func (l *layout) own() int64 {
 	n := l.geo.journal + 1
 	for _, s := range l.geo.fixed {
@@ -50,7 +50,7 @@ func (l *layout) own() int64 {
 	return n
 }
 
-// spaceError describes a layout that has no room.
+// spaceError describes a layout that does not fit.
 func (l *layout) spaceError(inodes int64) *SpaceError {
 	e := &SpaceError{
 		Size:            l.geo.blocks * blockSize,
@@ -65,9 +65,9 @@ func (l *layout) spaceError(inodes int64) *SpaceError {
 	return e
 }
 
-// smallest finds the smallest file system that holds a content and o.Free. It
-// starts below the need and adds what turns out to be missing, so it comes
-// from below to the first size that does.
+// smallest finds the smallest file system for a content and o.Free. It starts below
+// the required size and adds what turns out to be missing, so the first size that
+// is sufficient is the smallest.
 func smallest(c *content, o Options) (*layout, error) {
 	for n := int64(1); ; {
 		g, err := newGeometry(n, c.lastIno(), o)
@@ -77,7 +77,7 @@ func smallest(c *content, o Options) (*layout, error) {
 		case errors.As(err, &small):
 			n = max(small.next, n+1)
 			continue
-		case errors.As(err, &space) && o.Inodes == 0: // more groups hold more inodes
+		case errors.As(err, &space) && o.Inodes == 0: // more groups have more inodes
 			n += 64
 			continue
 		case err != nil:
@@ -88,7 +88,7 @@ func smallest(c *content, o Options) (*layout, error) {
 		if missing <= 0 {
 			return l, nil
 		}
-		if g.blocks < n { // the last group was dropped: go on to a size where it is not
+		if g.blocks < n { // the last group was dropped: continue with a size at which it is kept
 			n = max(n+1, g.blocks+min(missing, groupBlocks), g.blocks+g.leastGroup(g.groups))
 		} else {
 			n += missing
@@ -99,9 +99,9 @@ func smallest(c *content, o Options) (*layout, error) {
 	}
 }
 
-// freeBlocks is what must remain for statfs(2) to report o.Free as available:
-// it does not count the share of the superuser and what the kernel keeps for
-// delayed allocation (ext4_calculate_resv_clusters).
+// freeBlocks is the number of blocks that must remain for statfs(2) to report
+// o.Free as available: it does not count the share of the superuser and what the
+// kernel reserves for delayed allocation (ext4_calculate_resv_clusters).
 func (o *Options) freeBlocks(g *geometry) int64 {
 	if o.Free == 0 {
 		return 0

@@ -68,7 +68,7 @@ func (l *layout) putSuper(p []byte, group, k int64) {
 	s := l.super
 	s.BlockGroup = uint16(group)
 	var b bytes.Buffer
-	binary.Write(&b, le, &s) // fixed size, to memory: no error
+	binary.Write(&b, le, &s) // a write of fixed size to memory cannot fail
 	raw := b.Bytes()
 	if l.sums() {
 		le.PutUint32(raw[len(raw)-4:], crc32c(^uint32(0), raw[:len(raw)-4]))
@@ -125,8 +125,8 @@ func (l *layout) describe() {
 	l.addRegions()
 }
 
-// usedSpans are the blocks in use: the tables, and all free ones below the
-// allocator's end.
+// usedSpans are the blocks in use: the tables, and everything between them up to
+// the allocator's end.
 func (l *layout) usedSpans() []span {
 	left := l.used
 	for _, s := range l.geo.fixed {
@@ -148,7 +148,7 @@ func (g *geometry) groupSize(group int64) int64 {
 	return min(groupBlocks, g.blocks-group*groupBlocks)
 }
 
-// eachUsed calls f for the runs of blocks in use in a group, relative to it.
+// eachUsed calls f for the runs of blocks in use in a group, relative to the group.
 func (l *layout) eachUsed(group int64, f func(start, end int64)) {
 	first := group * groupBlocks
 	last := first + l.geo.groupSize(group)
@@ -168,8 +168,8 @@ func (l *layout) usedIn(group int64) int64 {
 	return n
 }
 
-// blockUninit tells whether the kernel can make up a group's block bitmap:
-// only a superblock's copy is in it. The last group must have one.
+// blockUninit reports whether the kernel can generate a group's block bitmap: the
+// group contains only a copy of the superblock. The last group must have a bitmap.
 func (l *layout) blockUninit(group int64) bool {
 	own := int64(0)
 	if hasSuper(group) {
@@ -178,28 +178,28 @@ func (l *layout) blockUninit(group int64) bool {
 	return group < l.geo.groups-1 && l.usedIn(group) == own
 }
 
-// usedInodes counts the inodes in use in a group; they are its first.
+// usedInodes counts the inodes in use in a group, which are its first.
 func (l *layout) usedInodes(group int64) int64 {
 	return min(max(l.lastIno()-group*l.geo.groupInodes, 0), l.geo.groupInodes)
 }
 
-// putBlockBitmap writes a group's block bitmap over p. Bits past the group's
-// end are set.
+// putBlockBitmap writes a group's block bitmap over p. Bits after the group's end
+// are set.
 func (l *layout) putBlockBitmap(p []byte, group int64) {
 	clear(p)
 	l.eachUsed(group, func(start, end int64) { setBits(p, start, end) })
 	setBits(p, l.geo.groupSize(group), groupBlocks)
 }
 
-// putInodeBitmap writes a group's inode bitmap over p. Bits past the last
-// inode of a group are set.
+// putInodeBitmap writes a group's inode bitmap over p. Bits after the last inode of
+// a group are set.
 func (l *layout) putInodeBitmap(p []byte, group int64) {
 	clear(p)
 	setBits(p, 0, l.usedInodes(group))
 	setBits(p, l.geo.groupInodes, 8*blockSize)
 }
 
-// setBits sets bits start to end.
+// setBits sets the bits from start to end.
 func setBits(p []byte, start, end int64) {
 	for ; start < end && start%8 != 0; start++ {
 		p[start/8] |= 1 << (start % 8)

@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// view is what debugfs says about an inode, or a tree about an entry.
+// view is the output of debugfs about an inode, or the tree's data about an entry.
 type view struct {
 	Mode     uint32
 	UID, GID uint32
@@ -33,8 +33,8 @@ type view struct {
 	Names    []string // all paths of the inode
 }
 
-// verify reads a whole file system with debugfs and compares it with the tree
-// it was made from.
+// verify reads a whole file system with debugfs and compares it with the tree from
+// which it was made.
 func verify(t testing.TB, path string, tr *tree.Tree, o Options) {
 	t.Helper()
 	r := &reader{t: t, image: path, views: map[string]*view{}, tmp: t.TempDir()}
@@ -52,7 +52,7 @@ func verify(t testing.TB, path string, tr *tree.Tree, o Options) {
 	r.contents(tr)
 }
 
-// wanted is what a tree should look like.
+// wanted is the expected view of a tree.
 func wanted(tr *tree.Tree, o Options) map[string]*view {
 	out := map[string]*view{}
 	for i := range tr.Entries {
@@ -97,14 +97,14 @@ func wanted(tr *tree.Tree, o Options) map[string]*view {
 	return out
 }
 
-// extra is the upper half of a time, by the description of ext4 and not by the
-// code under test: two bits of epoch, each 2^32 seconds, below nanoseconds.
+// extra is the upper half of a time, computed from the description of ext4 and not
+// by the code under test: two bits of epoch, each 2^32 seconds, below nanoseconds.
 func extra(sec int64, nsec int32) uint32 {
 	epoch := (sec + 1<<31) >> 32
 	return uint32(nsec)<<2 | uint32(epoch)
 }
 
-// reader collects what debugfs prints.
+// reader collects the output of debugfs.
 type reader struct {
 	t     testing.TB
 	image string
@@ -254,7 +254,7 @@ func (r *reader) stat() {
 	}
 }
 
-// ask collects commands and what is to be done with their output.
+// ask collects commands and the functions for their output.
 type ask struct {
 	cmds []string
 	then []func(out string)

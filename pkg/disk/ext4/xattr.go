@@ -11,14 +11,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// xattr is an extended attribute as ext4 names and stores it.
+// xattr is an extended attribute with ext4's name and form of value.
 type xattr struct {
 	index byte
 	name  string
 	value []byte
-	at    int    // of the value in what was read
-	inum  uint32 // of the inode with the value, when that is elsewhere
-	size  uint32 // of that value
+	at    int    // offset of the value in the data that was read
+	inum  uint32 // inode that contains the value, if it is stored there
+	size  uint32 // size of that value
 }
 
 // Name indexes; the first two stand for the whole name.
@@ -32,8 +32,8 @@ var xattrPrefixes = []struct {
 	index  byte
 }{{"user.", 1}, {"trusted.", 4}, {"security.", 6}}
 
-// HoldsXattr reports whether the format has a place for extended attributes of
-// that name, if they are not too large.
+// HoldsXattr reports whether the format can store extended attributes of that name,
+// if they are not too large.
 func HoldsXattr(name string) bool {
 	if strings.HasPrefix(name, "system.") {
 		return name == "system.posix_acl_access" || name == "system.posix_acl_default"
@@ -65,13 +65,13 @@ func newXattr(x tree.Xattr) (xattr, error) {
 	return xattr{}, fmt.Errorf("%w: ext4 has no place for the name %q", ErrXattr, x.Name)
 }
 
-// space is what entry and value take.
+// space is the size of entry and value.
 func (x *xattr) space() int { return xattrEntry + pad4(len(x.name)) + pad4(len(x.value)) }
 
 func pad4(n int) int { return (n + 3) &^ 3 }
 
-// splitXattrs decides which attributes are in the inode and which are in a
-// own block: in the order that the kernel requires, as many as fit the
+// splitXattrs decides which attributes are stored in the inode and which in a block
+// of their own: in the order that the kernel requires, as many as fit into the
 // inode, the rest in the block.
 func splitXattrs(xs []tree.Xattr) (inode, block []xattr, err error) {
 	all := make([]xattr, 0, len(xs))
@@ -82,7 +82,7 @@ func splitXattrs(xs []tree.Xattr) (inode, block []xattr, err error) {
 		}
 		all = append(all, y)
 	}
-	slices.SortFunc(all, func(a, b xattr) int { // ext4_xattr_find_entry's order
+	slices.SortFunc(all, func(a, b xattr) int { // the order of ext4_xattr_find_entry
 		return cmp.Or(cmp.Compare(a.index, b.index), cmp.Compare(len(a.name), len(b.name)), cmp.Compare(a.name, b.name))
 	})
 	inodeSpace, blockSpace := xattrInodeSpace-xattrEnd, xattrBlockSpace-xattrEnd
@@ -102,8 +102,8 @@ func splitXattrs(xs []tree.Xattr) (inode, block []xattr, err error) {
 	return inode, block, nil
 }
 
-// putInodeXattrs writes the attributes in the body of an inode, from offset
-// 160 on. Their hashes stay 0, as mke2fs writes them.
+// putInodeXattrs writes the attributes in the body of an inode, from offset 160 on.
+// Their hashes stay 0, as with mke2fs.
 func putInodeXattrs(body []byte, xs []xattr) {
 	if len(xs) == 0 {
 		return
@@ -112,7 +112,7 @@ func putInodeXattrs(body []byte, xs []xattr) {
 	putXattrs(body[4:], 0, xs, nil)
 }
 
-// putXattrBlock writes a block of attributes without its checksum.
+// putXattrBlock writes an attribute block without its checksum.
 func putXattrBlock(p []byte, xs []xattr) {
 	le.PutUint32(p, xattrMagic)
 	le.PutUint32(p[4:], 1) // references
@@ -122,16 +122,15 @@ func putXattrBlock(p []byte, xs []xattr) {
 	le.PutUint32(p[12:], hash)
 }
 
-// sumXattrBlock puts the checksum of the block of attributes that is at block
-// number at.
+// sumXattrBlock writes the checksum of the attribute block with number at.
 func sumXattrBlock(p []byte, seed uint32, at int64) {
 	sum := crc32cUint32(crc32cUint32(seed, uint32(at)), uint32(at>>32))
 	le.PutUint32(p[16:], crc32c(sum, p))
 }
 
-// putXattrs writes entries from off on and values from the end of p; offsets
-// of values count from the start of p. hash, unless nil, becomes the hash of
-// all entries (ext4_xattr_rehash).
+// putXattrs writes entries from off on and values from the end of p; offsets of
+// values count from the start of p. hash, unless nil, becomes the hash of all
+// entries (ext4_xattr_rehash).
 func putXattrs(p []byte, off int, xs []xattr, hash *uint32) {
 	end := len(p)
 	for _, x := range xs {

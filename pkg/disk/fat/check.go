@@ -13,9 +13,9 @@ import (
 )
 
 // Check checks the file system as fsck.vfat -n does: the boot sector and its
-// backup, both FATs, directories and their names, chains against sizes,
-// clusters in use twice or by nothing, and the count of free ones. When ctx ends
-// before, what was found is not all.
+// backup, both FATs, directories and their names, chains against sizes, clusters in
+// use twice or by nothing, and the count of free ones. If ctx ends early, the list
+// of problems is incomplete.
 func (f *FS) Check(ctx context.Context) []damage.Problem {
 	c := &checker{f: f, used: make([]uint64, f.last/64+1)}
 	c.boot()
@@ -29,11 +29,11 @@ func (f *FS) Check(ctx context.Context) []damage.Problem {
 type checker struct {
 	damage.List
 	f    *FS
-	used []uint64 // clusters that a file or directory has
+	used []uint64 // clusters that belong to a file or directory
 	free int64
 }
 
-// claim notes that a cluster is in use and reports whether it was free.
+// claim marks a cluster as used and reports whether it was free.
 func (c *checker) claim(n int64) bool {
 	bit := uint64(1) << (n & 63)
 	fresh := c.used[n>>6]&bit == 0
@@ -41,8 +41,8 @@ func (c *checker) claim(n int64) bool {
 	return fresh
 }
 
-// The places in a boot sector of the mark that the file system is mounted, and
-// the bits of FAT entry 1 that say the opposite.
+// Offsets in a boot sector of the flag that the file system is mounted, and the
+// bits of FAT entry 1 that say the opposite.
 const (
 	dirtyByte16 = 0x25
 	dirtyByte32 = 0x41
@@ -50,7 +50,7 @@ const (
 	cleanBit32  = 1 << 27
 )
 
-// boot checks boot sector, its backup, and the first two entries of the FAT.
+// boot checks the boot sector, its backup, and the first two entries of the FAT.
 func (c *checker) boot() {
 	f := c.f
 	dirty, cleanBit := dirtyByte16, int64(cleanBit16)
@@ -114,7 +114,7 @@ func (c *checker) copies() {
 	}
 }
 
-// place is a directory on the way down, by its parent.
+// place is a directory on the way down, given by its parent.
 type place struct {
 	parent  *place
 	name    string
@@ -143,7 +143,7 @@ func (c *checker) tree(ctx context.Context) {
 	}
 }
 
-// chain claims a chain and gives its length. It ends where another one begins.
+// chain claims a chain and returns its length. It ends where another one begins.
 func (c *checker) chain(p *place, first, limit int64) int64 {
 	n := int64(0)
 	err := c.f.chain(first, limit, func(cluster int64) error {
@@ -160,12 +160,13 @@ func (c *checker) chain(p *place, first, limit int64) int64 {
 	return n
 }
 
-// directory checks a directory, whose chain is claimed, and gives those in it.
+// directory checks a directory, whose chain has been claimed, and returns its
+// subdirectories.
 func (c *checker) directory(p *place) []*place {
 	budget := c.f.last
 	b, err := c.f.directory(p.cluster, &budget)
 	if err != nil {
-		return nil // the chain has said it
+		return nil // the chain has reported it
 	}
 	ents, orphans := c.f.parseDir(b)
 	if orphans > 0 {
@@ -259,7 +260,7 @@ func (d *dirCheck) subdirectory(p *place, e direntry) {
 	}
 }
 
-// badShort reports characters that no short name has.
+// badShort reports characters that are not allowed in a short name.
 func badShort(short [11]byte) bool {
 	for i, c := range short {
 		if c < ' ' && !(i == 0 && c == entryKanji) || c == 0x7F || strings.IndexByte("\"*+,./:;<=>?[\\]|", c) >= 0 {

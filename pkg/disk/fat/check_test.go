@@ -16,7 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// TestCheckClean finds nothing wrong with what the writer and mkfs.fat write.
+// TestCheckClean finds no problem in the output of the writer and of mkfs.fat.
 func TestCheckClean(t *testing.T) {
 	for seed := range uint64(4) {
 		m, err := Build(mk(randomTree(rand.New(rand.NewPCG(seed, 3)))), Options{Size: 64 << 20, Label: "LABEL", Bits: 16 + 16*int(seed%2)})
@@ -36,8 +36,8 @@ func TestCheckClean(t *testing.T) {
 
 var flips = flag.Int("flips", 60, "bytes that TestCheckFlip changes")
 
-// TestCheckFlip changes a byte of metadata at a time. Either there is a problem
-// or fsck.vfat has nothing to say, either.
+// TestCheckFlip changes one byte of metadata at a time. Either there is a problem,
+// or fsck.vfat has nothing to report, either.
 func TestCheckFlip(t *testing.T) {
 	for _, path := range []string{foreignFS(t, foreignFiles, 12, 4), foreignFS(t, foreignFiles, 16, 16), foreignFS(t, foreignFiles, 32, 36)} {
 		b, err := os.ReadFile(path)
@@ -54,7 +54,7 @@ func TestCheckFlip(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(1, 1))
 		silent := 0
 		for range *flips {
-			at, change := places[rnd.IntN(len(places))], byte(1+rnd.IntN(127)) // it takes other letters in a label for damage
+			at, change := places[rnd.IntN(len(places))], byte(1+rnd.IntN(127)) // it considers other letters in a label damaged
 			b[at] ^= change
 			if f, err := Open(image.Bytes(b), int64(len(b))); err == nil && len(f.Check(t.Context())) == 0 {
 				silent++
@@ -70,7 +70,7 @@ func TestCheckFlip(t *testing.T) {
 
 var fine = regexp.MustCompile("^fsck.fat [^\n]*\n[^\n]*: [0-9]+ files, [0-9]+/[0-9]+ clusters\n$")
 
-// complaint is what fsck.vfat says about a file system, "" for nothing.
+// complaint is the output of fsck.vfat about a file system, or "".
 func complaint(t testing.TB, b []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "fs")

@@ -21,7 +21,7 @@ var (
 var (
 	ErrLabel  = errors.New("a FAT label has at most 11 characters of upper-case ASCII, digits, space and !#$%&'()-@^_`{}~")
 	ErrTooBig = errors.New("larger than 2 TiB, the most FAT32 can address")
-	// ErrTooBig16 comes from 65,524 clusters of at most 64 KiB.
+	// ErrTooBig16 means more than 65,524 clusters of at most 64 KiB.
 	ErrTooBig16 = errors.New("larger than 4 GiB, the most FAT16 can address")
 )
 
@@ -34,24 +34,24 @@ type PathError struct {
 func (e *PathError) Error() string { return fmt.Sprintf("/%s: %v", e.Path, e.Err) }
 func (e *PathError) Unwrap() error { return e.Err }
 
-// CollisionError names two entries that FAT cannot tell apart because their
-// names differ in case only.
+// CollisionError names two entries that FAT cannot distinguish because their names
+// differ only in case.
 type CollisionError struct{ Path, Other string }
 
 func (e *CollisionError) Error() string {
 	return fmt.Sprintf("/%s and /%s have the same name on FAT, which ignores case", e.Other, e.Path)
 }
 
-// SpaceError says that the content does not fit. All values are bytes; Need
-// and Have count clusters, MinSize is a file system size that would do.
+// SpaceError says that the content does not fit. All values are in bytes; Need and
+// Have count clusters, MinSize is a sufficient size of the file system.
 type SpaceError struct{ Need, Have, MinSize int64 }
 
 func (e *SpaceError) Error() string {
 	return fmt.Sprintf("content needs %d bytes and the file system has %d: make it at least %d MiB", e.Need, e.Have, e.MinSize>>20)
 }
 
-// TooSmallError says that Size gives fewer than the 65525 clusters that make a
-// file system FAT32, or the 4087 of FAT16; Min is the least size in bytes.
+// TooSmallError says that Size is too small for the 65525 clusters that make a file
+// system FAT32, or the 4087 of FAT16; Min is the smallest size in bytes.
 type TooSmallError struct {
 	Size, Min int64
 	Bits      int

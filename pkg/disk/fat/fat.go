@@ -17,18 +17,17 @@ import (
 
 // Options of Build.
 type Options struct {
-	Size   int64  // of the file system, in bytes; a rest below 512 stays unused
+	Size   int64  // of the file system, in bytes; a remainder below 512 is unused
 	Label  string // volume label, at most 11 ASCII characters; "" for none
 	Serial uint32 // volume serial number, shown as XXXX-XXXX
 	Hidden uint32 // sectors of 512 bytes before the file system: where its partition starts
 	Time   int64  // of the label's entry, seconds since 1970
-	Bits   int    // of an entry of the FAT, 16 or 32; 0 is 32
+	Bits   int    // bits of an entry of the FAT, 16 or 32; 0 is 32
 }
 
-// Build makes a file system of o.Size bytes that holds t. Modification
+// Build makes a file system of o.Size bytes with the content of t. Modification
 // times are stored in UTC and clamped to 1980..2107. Errors are *PathError,
-// *CollisionError, *SpaceError, *TooSmallError, ErrLabel, ErrTooBig or
-// ErrTooBig16.
+// *CollisionError, *SpaceError, *TooSmallError, ErrLabel, ErrTooBig or ErrTooBig16.
 func Build(t *tree.Tree, o Options) (*image.Image, error) {
 	label, err := volumeLabel(o.Label)
 	if err != nil {
@@ -87,8 +86,8 @@ func MinSize(t *tree.Tree, o Options) (int64, error) {
 	return 0, ErrTooBig
 }
 
-// minSize16 tries one size after the other: how large clusters are depends on
-// it, and how many are needed depends on how large they are.
+// minSize16 tries one size after another: the size of clusters depends on it, and
+// the number of clusters depends on their size.
 func minSize16(root *node) (int64, error) {
 	for size := int64(min16); ; size += 1 << 20 {
 		g, err := newGeometry16(size)

@@ -181,7 +181,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// TestGeometry compares with what mkfs.fat 4.2 wrote.
+// TestGeometry compares with the output of mkfs.fat 4.2.
 func TestGeometry(t *testing.T) {
 	for _, tt := range []struct{ mib, perCluster, fat, clusters int64 }{
 		{40, 1, 630, 80628},
@@ -225,8 +225,8 @@ func TestLikeMkfs(t *testing.T) {
 	}
 }
 
-// bootSectors reads what is before the code, without the name of the program
-// and the heads and sectors of a drive.
+// bootSectors reads the sectors up to the code, without the name of the program and
+// the heads and sectors of a drive.
 func bootSectors(t *testing.T, files ...string) (out [][]byte) {
 	t.Helper()
 	for _, name := range files {

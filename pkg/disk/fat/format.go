@@ -11,7 +11,7 @@ import (
 var le = binary.LittleEndian
 
 // Sizes and numbers of the on-disk format, after Microsoft's FAT32 File System
-// Specification 1.03 ("fatgen103") and what mkfs.fat 4.2 writes.
+// Specification 1.03 ("fatgen103") and the output of mkfs.fat 4.2.
 const (
 	sectorSize      = 512
 	reservedSectors = 32
@@ -51,12 +51,12 @@ var clusterClasses = []struct{ from, below, sectors int64 }{
 	{32 << 30, 2 << 40, 64},
 }
 
-// geometry says where the parts of a file system are, in sectors.
+// geometry has the places of the parts of a file system, in sectors.
 type geometry struct {
 	bits        int   // 16 or 32
 	sectors     int64 // in total
 	perCluster  int64
-	reserved    int64 // in front of the FATs
+	reserved    int64 // before the FATs
 	fatSectors  int64 // of one FAT
 	rootSectors int64 // of FAT16's root directory, between FATs and clusters
 	clusters    int64 // data clusters; numbers run from 2
@@ -83,8 +83,8 @@ func newGeometry32(size int64) (geometry, error) {
 			break
 		}
 	}
-	// mkfs.fat's arithmetic: size the FATs as if every cluster paid for its own
-	// entries, then give what is left to data.
+	// mkfs.fat's arithmetic: size the FATs as if every cluster included its own
+	// entries, then use the rest for data.
 	data := g.sectors - reservedSectors
 	n := (data*sectorSize + fatCount*8) / (g.perCluster*sectorSize + fatCount*g.entry())
 	g.fatSectors = ((n+2)*g.entry() + sectorSize - 1) / sectorSize
@@ -95,8 +95,8 @@ func newGeometry32(size int64) (geometry, error) {
 	return g, nil
 }
 
-// newGeometry16 takes the smallest cluster that does not give too many of
-// them. mkfs.fat begins with 4 sectors and so refuses less than some 8 MiB.
+// newGeometry16 takes the smallest cluster size that does not give too many
+// clusters. mkfs.fat begins with 4 sectors and so refuses less than some 8 MiB.
 func newGeometry16(size int64) (geometry, error) {
 	for per := int64(1); per <= 128; per *= 2 {
 		g := fill16(size/sectorSize, per)
@@ -130,7 +130,7 @@ func fill16(sectors, per int64) geometry {
 // entry is the size of a FAT's entry in bytes.
 func (g geometry) entry() int64 { return int64(g.bits) / 8 }
 
-// sizeFor is a size of FAT32 in bytes, rounded up to 1 MiB, that holds n
+// sizeFor is a size of FAT32 in bytes, rounded up to 1 MiB, with at least n
 // clusters.
 func sizeFor(n, perCluster int64) int64 {
 	fat := ((n+2)*4+sectorSize-1)/sectorSize + 1 // mkfs.fat's rounding may cost one more
@@ -140,12 +140,12 @@ func sizeFor(n, perCluster int64) int64 {
 
 func (g geometry) clusterBytes() int64 { return g.perCluster * sectorSize }
 
-// fatOffset is where FAT i starts, in bytes.
+// fatOffset is the offset of FAT i, in bytes.
 func (g geometry) fatOffset(i int64) int64 {
 	return (g.reserved + i*g.fatSectors) * sectorSize
 }
 
-// offset is where cluster n starts, in bytes; 0 is FAT16's root directory.
+// offset is the offset of cluster n, in bytes; 0 is FAT16's root directory.
 func (g geometry) offset(n int64) int64 {
 	at := g.fatOffset(fatCount)
 	if n == 0 {
@@ -205,8 +205,8 @@ func fsInfo(free, last int64) []byte {
 	return b
 }
 
-// stamp is a time as FAT stores it: date, time in units of two seconds, and
-// the hundredths above them.
+// stamp is a time in FAT's form: date, time in units of two seconds, and the
+// remaining hundredths.
 func stamp(unix int64) (date, clock uint16, hundredths byte) {
 	const first, last = 315532800, 4354819199 // 1980-01-01 .. 2107-12-31 23:59:59 UTC
 	t := time.Unix(min(max(unix, first), last), 0).UTC()
@@ -233,7 +233,7 @@ func shortEntry(name [11]byte, attr, lower byte, cluster, size, mtime int64) []b
 	return b
 }
 
-// longEntries are the entries that precede the short one, last part first.
+// longEntries are the entries before the short one, last part first.
 func longEntries(name []uint16, short [11]byte) []byte {
 	sum := shortSum(short)
 	n := (len(name) + longChars - 1) / longChars
@@ -258,7 +258,7 @@ func longEntries(name []uint16, short [11]byte) []byte {
 	return b
 }
 
-// shortSum ties a long name to its short one.
+// shortSum links a long name to its short one.
 func shortSum(short [11]byte) byte {
 	var sum byte
 	for _, c := range short {
@@ -268,8 +268,8 @@ func shortSum(short [11]byte) byte {
 	return sum
 }
 
-// longOffset is where character j of a long-name entry is: 5, 6 and 2 of them
-// stand around the fields that old drivers look at.
+// longOffset is the offset of character j of a long-name entry: there are 5, 6 and
+// 2 of them around the fields that old drivers read.
 func longOffset(j int) int {
 	switch {
 	case j < 5:

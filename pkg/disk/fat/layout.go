@@ -10,10 +10,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// node is a file or directory and where it lies.
+// node is a file or directory and its place.
 type node struct {
 	path     string
-	entry    *tree.Entry // with the content: of a hard link, its target
+	entry    *tree.Entry // the entry with the content: for a hard link, its target
 	name     dirName
 	children []*node
 	slots    int   // directories: 32-byte entries
@@ -92,7 +92,7 @@ func check(n *node, name string) error {
 	return checkName(name)
 }
 
-// nameChildren gives each child its stored name. Plain 8.3 names go first, so
+// nameChildren gives each child its stored name. Plain 8.3 names come first, so
 // that no alias takes one of them.
 func (d *node) nameChildren() error {
 	folded := make(map[string]string, len(d.children))
@@ -124,7 +124,7 @@ func (d *node) nameChildren() error {
 	return nil
 }
 
-// place gives everything clusters and returns the first free one.
+// place assigns clusters to everything and returns the first free one.
 func (g geometry) place(root *node) (int64, error) {
 	if g.bits == 32 {
 		return root.place(2, g.clusterBytes()), nil
@@ -136,7 +136,7 @@ func (g geometry) place(root *node) (int64, error) {
 	return root.placeChildren(2, g.clusterBytes()), nil
 }
 
-// place gives the directory and its content clusters from next on, depth
+// place assigns clusters, from next on, to the directory and its content, depth
 // first, and returns the first free one.
 func (d *node) place(next, clusterBytes int64) int64 {
 	d.cluster = next

@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// dirName is how a name is stored: the 8.3 name, its lower-case bits, and the
-// UTF-16 long name when 8.3 does not say it all.
+// dirName is the stored form of a name: the 8.3 name, its lower-case bits, and the
+// UTF-16 long name if 8.3 is not enough.
 type dirName struct {
 	short [11]byte
 	lower byte
@@ -42,7 +42,7 @@ func shortChar(c byte) bool {
 	return c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(shortPunctuation, c) >= 0
 }
 
-// checkName refuses what neither Linux's vfat nor Windows would take.
+// checkName refuses names that Linux's vfat or Windows would not accept.
 func checkName(name string) error {
 	if !utf8.ValidString(name) {
 		return fmt.Errorf("%w: not UTF-8", ErrName)
@@ -82,8 +82,8 @@ func exact(name string) (dirName, bool) {
 	return n, true
 }
 
-// fill stores s upper-cased and padded. It fails for mixed case and for
-// characters outside the 8.3 set.
+// fill stores s upper-cased and padded. It fails for mixed case and for characters
+// outside the 8.3 set.
 func fill(dst []byte, s string) (lower, ok bool) {
 	for i := range dst {
 		dst[i] = ' '
@@ -100,8 +100,8 @@ func fill(dst []byte, s string) (lower, ok bool) {
 	return hasLower, !hasLower || !hasUpper
 }
 
-// asciiUpper leaves all but a-z alone; strings.ToUpper would turn some
-// other letters into ASCII.
+// asciiUpper changes only a-z; strings.ToUpper would turn some other letters into
+// ASCII.
 func asciiUpper(s string) string {
 	b := []byte(s)
 	for i, c := range b {
@@ -123,11 +123,11 @@ func cutExt(name string) (base, ext string, found bool) {
 // aliases hands out 8.3 aliases that are unique in one directory.
 type aliases struct {
 	used map[[11]byte]bool
-	next map[string]int // by stem: the number to try first
+	next map[string]int // by stem: the next number to try
 }
 
-// alias is a unique 8.3 name for a long name: the name itself if 8.3 holds it
-// but for case, else STEM~N.
+// alias is a unique 8.3 name for a long name: the name itself if it differs from
+// 8.3 only in case, else STEM~N.
 func (a *aliases) alias(name string) [11]byte {
 	base, ext, _ := cutExt(strings.TrimLeft(name, ". "))
 	b, lossy1 := squeeze(base)
@@ -153,7 +153,7 @@ func (a *aliases) alias(name string) [11]byte {
 	}
 }
 
-// squeeze maps a name part to 8.3 characters: dots and spaces go, others
+// squeeze maps a name part to 8.3 characters: dots and spaces are dropped, others
 // become an underscore. It reports whether anything but case was lost.
 func squeeze(s string) (string, bool) {
 	lossy := false

@@ -10,31 +10,31 @@ import (
 	"sync"
 )
 
-// ErrFormat is wrapped by errors about what is not a FAT file system, or a damaged
-// one.
+// ErrFormat is wrapped by errors about data that is not a FAT file system, or a
+// damaged one.
 var ErrFormat = errors.New("not a readable FAT file system")
 
 func formatError(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrFormat, fmt.Sprintf(format, args...))
 }
 
-// FS reads a file system with a FAT of 12, 16 or 32 bits. It is safe for
-// concurrent use. A hostile one costs memory in proportion to what its
-// directories hold.
+// FS reads a file system with a FAT of 12, 16 or 32 bits. It is safe for concurrent
+// use. For a hostile file system, memory use is proportional to the contents of its
+// directories.
 type FS struct {
 	r       io.ReaderAt
 	boot    []byte // boot sector
 	bits    int
 	sector  int64 // bytes
 	cluster int64 // bytes
-	fatAt   int64 // byte where the first FAT is
+	fatAt   int64 // offset of the first FAT
 	fatSize int64 // bytes of one FAT
 	fats    int64
-	rootAt  int64 // byte of the root directory of FAT12 and FAT16
+	rootAt  int64 // offset of the root directory of FAT12 and FAT16
 	rootLen int64
-	dataAt  int64 // byte of cluster 2
+	dataAt  int64 // offset of cluster 2
 	last    int64 // number of the last cluster
-	size    int64 // bytes, as the boot sector says
+	size    int64 // bytes, according to the boot sector
 	mu      sync.Mutex
 	page    []byte // of the first FAT
 	pageNo  int64
@@ -42,7 +42,7 @@ type FS struct {
 
 const (
 	pageSize    = 64 << 10
-	fat12Max    = 4085 // clusters below which a FAT has 12 bits
+	fat12Max    = 4085 // below this number of clusters a FAT has 12 bits
 	bootSigByte = 0x29 // serial, label and type follow
 )
 
@@ -62,8 +62,8 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 	return f, nil
 }
 
-// geometry reads the boot sector's numbers and checks that nothing
-// computed from them leaves the device.
+// geometry reads the boot sector's numbers and checks that nothing computed from
+// them is outside the device.
 func (f *FS) geometry(size int64) error {
 	b := f.boot
 	f.sector, f.cluster, f.fats = int64(le.Uint16(b[11:])), int64(b[13]), int64(b[16])
@@ -117,7 +117,7 @@ func (f *FS) geometry(size int64) error {
 // Kind is fat12, fat16 or fat32.
 func (f *FS) Kind() string { return fmt.Sprintf("fat%d", f.bits) }
 
-// End is where the file system ends on its device, in bytes.
+// End is the end of the file system on its device, in bytes.
 func (f *FS) End() int64 { return f.size }
 
 // extended is the part of the boot sector with serial and label, or nil.
@@ -142,8 +142,8 @@ func (f *FS) ID() string {
 	return fmt.Sprintf("%04X-%04X", n>>16, n&0xFFFF)
 }
 
-// bootLabel is the label in the boot sector, which the one in the root directory
-// goes before.
+// bootLabel is the label in the boot sector; one in the root directory takes
+// precedence.
 func (f *FS) bootLabel() string {
 	b := f.extended()
 	if b == nil {
@@ -162,7 +162,7 @@ const (
 	chainEnd    = -2
 )
 
-// next is the FAT's entry of a cluster.
+// next is the FAT's entry for a cluster.
 func (f *FS) next(n int64) (int64, error) {
 	if n < 2 || n > f.last {
 		return 0, formatError("cluster %d is named, and there are 2 to %d", n, f.last)
@@ -218,7 +218,7 @@ func (f *FS) fatByte(off int64) (byte, error) {
 	return f.page[off%pageSize], nil
 }
 
-// Usage is the size of the data area and what is in use of it, in bytes.
+// Usage is the size of the data area and how much of it is in use, in bytes.
 func (f *FS) Usage() (size, used int64, err error) {
 	for n := int64(2); n <= f.last; n++ {
 		v, err := f.next(n)

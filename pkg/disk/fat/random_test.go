@@ -14,8 +14,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/disktest"
 )
 
-// randomTree gives names and contents that provoke collisions and clusters'
-// ends.
+// randomTree has names and contents that cause collisions and end at the ends of
+// clusters.
 func randomTree(r *rand.Rand) map[string]string {
 	alphabet := []rune("abcABCxyz019 ._-~+ü日€") // no surrogate pairs: mtools cannot show them
 	name := func() string {

@@ -11,16 +11,16 @@ import (
 	"unicode/utf16"
 )
 
-// direntry is a file, directory or label as a directory has it.
+// direntry is a file, directory or label in a directory.
 type direntry struct {
 	name    string
 	short   [11]byte
 	attr    byte
 	cluster int64
 	size    int64
-	mtime   int64 // seconds since 1970, taking its time for UTC
-	orphan  bool  // the long name before it is not its own
-	odd     bool  // bits are set that mean nothing in FAT
+	mtime   int64 // seconds since 1970, treating its time as UTC
+	orphan  bool  // the preceding long name belongs to another entry
+	odd     bool  // bits are set that have no meaning in FAT
 }
 
 func (d direntry) isDir() bool { return d.attr&attrDir != 0 }
@@ -65,14 +65,14 @@ func (f *FS) directory(cluster int64, budget *int64) ([]byte, error) {
 	return out, err
 }
 
-// rootCluster is where FAT32's root directory is.
+// rootCluster is the first cluster of FAT32's root directory.
 func (f *FS) rootCluster() int64 { return int64(le.Uint32(f.boot[44:])) & 0x0FFFFFFF }
 
-// offset is where a cluster is, in bytes.
+// offset is the offset of a cluster, in bytes.
 func (f *FS) offset(cluster int64) int64 { return f.dataAt + (cluster-2)*f.cluster }
 
-// parseDir gives the entries in the bytes of a directory. Remains of long names
-// that belong to none are passed over, and orphan says so.
+// parseDir returns the entries in the bytes of a directory. Remains of long names
+// without a short one are skipped, and orphan counts them.
 func (f *FS) parseDir(b []byte) (out []direntry, orphans int) {
 	var long longName
 	for ; len(b) >= dirEntrySize && b[0] != 0; b = b[dirEntrySize:] {
@@ -124,7 +124,7 @@ func (f *FS) parseEntry(e []byte) direntry {
 	return d
 }
 
-// codePage is the upper half of code page 437, which Linux takes by default.
+// codePage is the upper half of code page 437, Linux's default.
 const codePage = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00A0"
 
 // decode is text in the code page.
@@ -139,7 +139,7 @@ func decode(b []byte) string {
 	return string(out)
 }
 
-// unstamp is a time as stamp gives it, in seconds since 1970.
+// unstamp is the inverse of stamp, in seconds since 1970.
 func unstamp(date, clock uint16) int64 {
 	return time.Date(1980+int(date>>9), time.Month(date>>5&0xF), int(date&0x1F), int(clock>>11), int(clock>>5&0x3F), int(clock&0x1F)*2, 0, time.UTC).Unix()
 }
@@ -147,11 +147,11 @@ func unstamp(date, clock uint16) int64 {
 // longName collects the parts of a long name, of which the last comes first.
 type longName struct {
 	units []uint16
-	left  int // parts that are to come
+	left  int // parts that are still missing
 	sum   byte
 }
 
-// add takes a part and returns how many entries it makes useless.
+// add adds a part and returns how many entries this makes useless.
 func (l *longName) add(e []byte) int {
 	lost := 0
 	no := int(e[0] &^ longLast)
@@ -171,14 +171,14 @@ func (l *longName) add(e []byte) int {
 	return lost
 }
 
-// drop forgets what there is and returns how many entries that were.
+// drop discards the collected parts and returns how many entries these were.
 func (l *longName) drop() int {
 	n := len(l.units) / longChars
 	*l = longName{}
 	return n
 }
 
-// take is the name, if it is whole and that of the short one.
+// take returns the name, if it is complete and belongs to the short one.
 func (l *longName) take(short [11]byte) (string, bool) {
 	if l.units == nil || l.left != 1 || l.sum != shortSum(short) {
 		return "", false
@@ -194,8 +194,8 @@ func (l *longName) take(short [11]byte) (string, bool) {
 	return string(utf16.Decode(units)), true
 }
 
-// data reads a file's content along its chain, whose runs are found when they
-// are first needed.
+// data reads a file's content along its chain, whose runs are determined on the
+// first read.
 type data struct {
 	f    *FS
 	size int64

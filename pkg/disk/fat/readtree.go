@@ -11,23 +11,22 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// maxTree bounds the memory for a tree, with entryCost for each entry beside its
+// maxTree bounds the memory for a tree; each entry counts entryCost besides its
 // path.
 const (
 	maxTree   = 1 << 30
 	entryCost = 256
 )
 
-// Modes of what has none, as Linux shows them.
+// Modes of files without one, as Linux shows them.
 const (
 	dirMode      = tree.Dir | 0o755
 	fileMode     = tree.Regular | 0o755
 	readOnlyMode = tree.Regular | 0o555
 )
 
-// Label of the volume: the root directory's, as systems take it. The boot
-// sector may have another, which they do not look at; it counts only where the
-// root cannot be read.
+// Label of the volume: the one in the root directory, which systems use. The boot
+// sector may have another one; it counts only if the root cannot be read.
 func (f *FS) Label() string {
 	budget := f.last
 	if b, err := f.directory(0, &budget); err == nil {
@@ -42,9 +41,9 @@ func (f *FS) Label() string {
 	return f.bootLabel()
 }
 
-// Tree is what the file system holds. Contents are read when the Tree's are.
-// When something cannot be read, the Tree has the rest and the error is the
-// first reason.
+// Tree is the content of the file system. Contents of files are read when the
+// Tree's are. If something cannot be read, the Tree has the rest and the error is
+// the first reason.
 func (f *FS) Tree() (*tree.Tree, error) {
 	b := &treeBuilder{f: f, budget: f.last, seen: map[int64]bool{}, t: &tree.Tree{Entries: []tree.Entry{{Mode: dirMode}}}}
 	b.walk()
@@ -102,7 +101,7 @@ func badName(name string) bool {
 	return name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00")
 }
 
-// add adds an entry and reports whether it is a directory to go into.
+// add adds an entry and reports whether it is a directory to visit.
 func (b *treeBuilder) add(path string, d direntry) bool {
 	if b.cost += int64(len(path)) + entryCost; b.cost > maxTree {
 		b.note(path, formatError("its tree is too large"))

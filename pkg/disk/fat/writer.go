@@ -24,7 +24,7 @@ func (w *writer) bytes(off int64, b []byte) {
 	w.extents = append(w.extents, image.Extent{Off: off, Len: int64(len(b)), Src: image.Bytes(b)})
 }
 
-// zeros marks a range in which readers count on zeros, so that it is not a hole.
+// zeros marks a range that readers expect to be zero, so that it is not a hole.
 func (w *writer) zeros(off, end int64) {
 	if end > off {
 		w.extents = append(w.extents, image.Extent{Off: off, Len: end - off, Src: image.Zeros{}})
@@ -76,7 +76,7 @@ func (w *writer) directory(d, up *node) {
 	}
 }
 
-// file adds a file's data. The format knows no holes: those are zeros.
+// file adds a file's data. The format has no holes: these become zeros.
 func (w *writer) file(n *node) {
 	e := n.entry
 	if e.Size == 0 {

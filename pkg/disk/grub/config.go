@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// Modules are those that a core image needs for the configurations of this
+// Modules are the modules that a core image needs for the configurations of this
 // package, from GPT or MBR disks with FAT and ext4.
 func Modules() []string {
 	return strings.Fields("biosdisk part_gpt part_msdos fat ext2 normal configfile linux search search_label search_fs_uuid echo serial terminal test ls")
 }
 
-// Menu is what the loaders are to offer: one entry.
+// Menu is the menu of the loaders: one entry.
 type Menu struct {
 	Title   string
 	Kernel  string // path on the loader's file system, such as /vmlinuz
@@ -23,7 +23,7 @@ type Menu struct {
 	Timeout int // seconds
 }
 
-// check refuses what would end a line or a quotation in a configuration.
+// check refuses characters that would end a line or a quotation in a configuration.
 func (m Menu) check() error {
 	for _, s := range []string{m.Title, m.Kernel, m.Initrd, m.Cmdline} {
 		if strings.ContainsAny(s, "\n\r\x00") {

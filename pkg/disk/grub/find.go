@@ -10,24 +10,24 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
-// bootMark is what every boot.img has among its messages.
+// bootMark is a message that every boot.img contains.
 const bootMark = "GRUB "
 
-// blockEntry is the size of an entry of the list of blocks at the end of the
-// core image's first sector: {LBA u64, sectors u16, segment u16}. The list goes
-// downwards from coreBlocks and ends with no sectors.
+// blockEntry is the size of an entry of the list of blocks at the end of the core
+// image's first sector: {LBA u64, sectors u16, segment u16}. The list grows
+// downwards from coreBlocks and ends with an entry of no sectors.
 const blockEntry = 12
 
-// Found is a core image that a boot sector loads, or what GRUB Legacy has for
-// one: the bytes of the disk from its first sector to the last one on its list.
+// Found is a core image that a boot sector loads, or the equivalent of GRUB Legacy:
+// the bytes of the disk from its first sector to the last one on its list.
 type Found struct {
 	Start, Size int64
 	Legacy      bool
 }
 
-// Kinds of boot code by where they keep the number of the core image's first
-// sector: that of hard disks, that of discs that are hard disks too, and GRUB
-// Legacy's, whose numbers have 32 bits and whose entries of a list 8 bytes.
+// Kinds of boot code by the place of the number of the core image's first sector:
+// that of hard disks, that of discs that are also hard disks, and GRUB Legacy's,
+// which has numbers of 32 bits and list entries of 8 bytes.
 const (
 	hybridCore   = 0x1B0
 	legacyCore   = 0x44
@@ -35,11 +35,11 @@ const (
 	legacyEntry  = 8
 )
 
-// loadsSector is the instruction that takes that number, "mov address, %ebx":
-// all kinds have it, and its address tells them apart.
+// loadsSector is the instruction that loads that number, "mov address, %ebx": all
+// kinds have it, and its address distinguishes them.
 const loadsSector = "\x66\x8b\x1e"
 
-// codeAddress is where a boot sector is in memory.
+// codeAddress is the address of a boot sector in memory.
 const codeAddress = 0x7C00
 
 // coreAt is the offset of the number in a boot sector.
@@ -54,8 +54,8 @@ func coreAt(code []byte) int {
 	return bootCore
 }
 
-// Find finds the core image of GRUB's boot code on a disk of size bytes. It is
-// nil when code is not GRUB's.
+// Find finds the core image of GRUB's boot code on a disk of size bytes. It is nil
+// if code is not GRUB's.
 func Find(code []byte, r io.ReaderAt, size int64) (*Found, []damage.Problem) {
 	if len(code) < codeSize || !bytes.Contains(code[:codeSize], []byte(bootMark)) {
 		return nil, nil
@@ -107,7 +107,7 @@ func (f *Found) blocks(sector []byte, size int64, l *damage.List) {
 		r := f.run(sector[at:])
 		lba, n, segment := r.lba, r.n, r.segment
 		if at == first && f.Legacy {
-			next = segment // a stage 1.5 is elsewhere in memory than a stage 2
+			next = segment // a stage 1.5 has another address in memory than a stage 2
 		}
 		switch {
 		case n == 0 && at == first:

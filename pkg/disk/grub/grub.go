@@ -2,8 +2,7 @@
 
 // Package grub prepares GRUB's i386-pc boot sector and core image for a disk
 // without grub-install, and writes the configuration texts of GRUB and
-// systemd-boot. Making core.img out of modules is grub-mkimage's work and left
-// to it.
+// systemd-boot. Making core.img from modules is left to grub-mkimage.
 package grub
 
 import (
@@ -13,7 +12,7 @@ import (
 	"slices"
 )
 
-// ErrImage is wrapped when boot.img or core.img is not what GRUB 2 ships.
+// ErrImage is wrapped if boot.img or core.img is not one that GRUB 2 ships.
 var ErrImage = errors.New("unexpected GRUB image")
 
 // Offsets in boot.img and core.img, from GRUB's boot.h, and the values as
@@ -22,11 +21,11 @@ const (
 	sectorSize  = 512
 	codeSize    = 440   // of a boot sector; the rest of boot.img is floppy code
 	bootCore    = 0x5C  // u64: LBA of core.img
-	bootDrive   = 0x64  // u8: FF is the drive that the BIOS names
+	bootDrive   = 0x64  // u8: FF means the drive that the BIOS passes
 	bootCheck   = 0x66  // u16: a jump over the check of the drive number
 	coreBlocks  = 0x1F4 // u64: LBA of the second sector
 	coreLength  = 0x1FC // u16: sectors after the first
-	coreSegment = 0x1FE // u16: where they are loaded
+	coreSegment = 0x1FE // u16: segment at which they are loaded
 	loadSegment = 0x0820
 	maxCore     = 0x7FFF * sectorSize
 )
@@ -50,8 +49,8 @@ func BootSector(bootImg []byte, coreLBA uint64) ([codeSize]byte, error) {
 	}
 	copy(b[:], bootImg)
 	le.PutUint64(b[bootCore:], coreLBA)
-	// As grub-bios-setup does for hard disks: keep the workaround for BIOSes
-	// that hand over a wrong drive number.
+	// As grub-bios-setup does for hard disks: keep the workaround for BIOSes that
+	// pass a wrong drive number.
 	copy(b[bootCheck:], "\x90\x90")
 	return b, nil
 }

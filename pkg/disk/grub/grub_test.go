@@ -19,7 +19,7 @@ import (
 
 const moduleDir = "/usr/lib/grub/i386-pc"
 
-// shipped gives GRUB's own files.
+// shipped returns GRUB's own files.
 func shipped(t *testing.T) (boot, core []byte) {
 	t.Helper()
 	mkimage, err := exec.LookPath("grub-mkimage")
@@ -50,7 +50,7 @@ func shipped(t *testing.T) (boot, core []byte) {
 	return boot, core
 }
 
-// TestShipped patches what Debian ships: nothing but the documented bytes may
+// TestShipped patches the files that Debian ships: only the documented bytes may
 // change.
 func TestShipped(t *testing.T) {
 	boot, core := shipped(t)
@@ -143,7 +143,7 @@ menuentry 'CarOS 1'\''s' {
 	}
 }
 
-// TestScriptCheck lets GRUB's own parser read what quote made.
+// TestScriptCheck has GRUB's own parser read the output of quote.
 func TestScriptCheck(t *testing.T) {
 	check := tooltest.Find(t, "grub-script-check")
 	text, err := Config(Menu{Title: `a "b" 'c' {$d} \`, Kernel: "/k", Cmdline: `x="a b" y='c' z=${q} } & | < \`})
@@ -182,8 +182,8 @@ func TestMenuErrors(t *testing.T) {
 	}
 }
 
-// loader is the boot sector of a kind of GRUB that takes the number of the first
-// sector from offset at.
+// loader is the boot sector of a kind of GRUB that has the number of the first
+// sector at offset at.
 func loader(at int, lba uint32) []byte {
 	b := make([]byte, sectorSize)
 	copy(b[0x90:], loadsSector)
@@ -193,8 +193,8 @@ func loader(at int, lba uint32) []byte {
 	return b
 }
 
-// TestFindKinds finds what the boot code of hard disks, of discs that are hard
-// disks too, and of GRUB Legacy loads.
+// TestFindKinds finds what the boot code loads: that of hard disks, of discs that
+// are also hard disks, and of GRUB Legacy.
 func TestFindKinds(t *testing.T) {
 	for _, tt := range []struct {
 		name      string

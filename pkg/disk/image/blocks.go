@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// ReadBlocks is ReadAt for a device of size bytes that is kept in blocks: read
-// is called for one piece after the other, none of which crosses a block.
+// ReadBlocks is ReadAt for a device of size bytes that is stored in blocks: read is
+// called for one piece after another, none of which crosses a block.
 func ReadBlocks(p []byte, off, size, block int64, read func(p []byte, off int64) error) (int, error) {
 	if off < 0 {
 		return 0, fmt.Errorf("read at negative offset %d", off)

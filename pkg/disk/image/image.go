@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package image holds a block device as a value: its size and what its bytes
-// come from. Nothing is read before the image is, and holes never are.
+// Package image holds a block device as a value: its size and the sources of its
+// bytes. Nothing is read before the image is, and holes never are.
 package image
 
 import (
@@ -12,9 +12,9 @@ import (
 	"sort"
 )
 
-// Extent is a run of bytes of an Image, taken from Src at SrcOff. Bytes that
-// Src does not have (io.EOF before Len) are an error for the reader, so that a
-// file that shrank is noticed.
+// Extent is a run of bytes of an Image, taken from Src at SrcOff. If Src ends early
+// (io.EOF before Len), the reader gets an error, so that a file that shrank is
+// noticed.
 type Extent struct {
 	Off, Len int64 // bytes, on the image
 	Src      io.ReaderAt
@@ -28,9 +28,9 @@ type Image struct {
 	extents []Extent
 }
 
-// New sorts the extents and checks that they are disjoint and within size.
-// Extents of length 0 are dropped. The slice is the Image's from then on: a
-// disk has one extent a file, and many files.
+// New sorts the extents and checks that they are disjoint and within size. Extents
+// of length 0 are dropped. The Image owns the slice from then on, which avoids a
+// copy: a disk has one extent per file, and many files.
 func New(size int64, extents []Extent) (*Image, error) {
 	xs := slices.DeleteFunc(extents, func(x Extent) bool { return x.Len == 0 })
 	slices.SortFunc(xs, func(a, b Extent) int { return cmp.Compare(a.Off, b.Off) })
@@ -61,8 +61,8 @@ func (m *Image) Covered(off, n int64) bool {
 	return i < len(m.extents) && m.extents[i].Off < off+n
 }
 
-// NextExtent is the offset of the first byte at or after off that an extent
-// covers, or Size without one.
+// NextExtent is the offset of the first byte at or after off that an extent covers,
+// or Size if there is none.
 func (m *Image) NextExtent(off int64) int64 {
 	i := m.from(off)
 	if i == len(m.extents) {
@@ -128,8 +128,8 @@ func (b Bytes) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// Zeros reads as zero. An extent of it is not a hole: who copies the image onto
-// something that was used before must write it.
+// Zeros reads as zero. An extent of it is not a hole: it has to be written when the
+// image is copied onto a medium with old data.
 type Zeros struct{}
 
 // ReadAt implements io.ReaderAt.

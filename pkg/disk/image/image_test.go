@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Random extents, read at random places, against a plain array.
+// Random extents, read at random offsets, compared with a plain array.
 func TestReadAt(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 200 {

@@ -39,7 +39,7 @@ func (c *cpio) record(ino int, e entry) {
 	fields := []uint32{
 		uint32(ino), e.mode, 0, 0, // uid, gid
 		1, 0, // links, time
-		uint32(len(e.data)), 0, 0, // device that holds it
+		uint32(len(e.data)), 0, 0, // device that contains it
 		e.rdev.Major, e.rdev.Minor, uint32(len(e.name) + 1), 0, // no checksum
 	}
 	for _, f := range fields {
@@ -52,7 +52,7 @@ func (c *cpio) record(ino int, e entry) {
 	c.pad()
 }
 
-// pad fills up to a multiple of four.
+// pad pads to a multiple of four.
 func (c *cpio) pad() {
 	for c.b.Len()%4 != 0 {
 		c.b.WriteByte(0)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package initrd composes a small initial RAM disk out of a root file system:
-// a static busybox, the kernel modules that reach the root device with their
-// dependencies in load order, and a /init that loads them, finds the root
-// device, mounts it, through dm-verity and below an overlay where that is asked
-// for, and starts its init. LVM, RAID, encryption, network roots and firmware
-// files are left out.
+// Package initrd composes a small initial RAM disk from a root file system: a
+// static busybox, the kernel modules that are needed to reach the root device, with
+// their dependencies in load order, and a /init that loads them, finds the root
+// device, mounts it, through dm-verity and below an overlay if requested, and
+// starts its init. LVM, RAID, encryption, network roots and firmware files are left
+// out.
 package initrd
 
 import (
@@ -24,24 +24,24 @@ import (
 
 // Options of Build.
 type Options struct {
-	Kernel      string   // version; "" when lib/modules has exactly one
-	Modules     []string // wanted, names or aliases, with their dependencies; "NAME?" may be missing; none means DefaultModules
-	Programs    []string // paths of programs that it has too, in /bin, with their libraries
+	Kernel      string   // kernel version; "" if lib/modules has exactly one
+	Modules     []string // names or aliases, which get their dependencies; "NAME?" may be missing; none means DefaultModules
+	Programs    []string // paths of programs to include in /bin, with their libraries
 	Busybox     string   // path in the tree; "" tries the usual ones
-	Searched    string   // what the tree is of what is deployed, for messages; "" for a stage
-	Spare       *Spare   // where else busybox may be, nil for nowhere
+	Searched    string   // which deployed part the tree is, for messages; "" for a stage
+	Spare       *Spare   // where else busybox may be, or nil
 	Compression string   // gzip (""), or zstd for kernels from 5.9 on
 }
 
-// DefaultModules are those that reach a root file system on ext4 on the
-// disks of the usual machines, virtual and real, of a 64-bit PC. Kernels differ
-// in what they have, so each may be missing.
+// DefaultModules are the modules for a root file system on ext4 on the disks of
+// common 64-bit PCs, virtual and real. Kernels differ in which of them they have,
+// so each may be missing.
 func DefaultModules() []string {
 	return strings.Fields(`ext4? sd_mod? sr_mod? ahci? ata_piix?
 		vmw_pvscsi? mptspi? mptsas? sym53c8xx? virtio_pci? virtio_blk? virtio_scsi? nvme?`)
 }
 
-// Build makes the initrd out of the stage's root file system. The same tree and
+// Build makes the initrd from the stage's root file system. The same tree and
 // options give the same bytes.
 func Build(t *tree.Tree, o Options) ([]byte, error) {
 	files := newLookup(t)
@@ -86,8 +86,8 @@ func Build(t *tree.Tree, o Options) ([]byte, error) {
 	return compress(c.finish(), o.Compression)
 }
 
-// directories are those that the initrd has, and those that the entries are
-// in.
+// directories are the directories of the initrd, including the parents of its
+// entries.
 func directories(entries []entry) []string {
 	dirs := map[string]bool{}
 	for _, d := range []string{"bin", "dev", "lower", "m", "proc", "root", "run", "sys", "upper"} {
@@ -131,7 +131,7 @@ func kernelVersion(files lookup, o Options) (string, error) {
 	return "", fmt.Errorf("the stage has several kernels: name one of %s", strings.Join(found, ", "))
 }
 
-// findBusybox reads busybox and makes sure that it runs on its own.
+// findBusybox reads busybox and checks that it needs no libraries.
 func findBusybox(files lookup, want string) ([]byte, error) {
 	candidates := []string{"bin/busybox", "usr/bin/busybox", "bin/busybox.static", "usr/lib/busybox/busybox-static"}
 	if want != "" {
@@ -183,7 +183,7 @@ func compress(b []byte, name string) ([]byte, error) {
 		return w.EncodeAll(b, nil), w.Close()
 	}
 	var out bytes.Buffer
-	w, err := gzip.NewWriterLevel(&out, 6) // the header's time stays 0
+	w, err := gzip.NewWriterLevel(&out, 6) // the time in the header stays 0
 	if err != nil {
 		return nil, err
 	}
@@ -196,8 +196,8 @@ func compress(b []byte, name string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// baseName is a module's name: the file's without .ko and a compression's
-// ending, with dashes for underscores as the kernel compares them.
+// baseName is a module's name: the file's without .ko and the extension of a
+// compression, with underscores in place of dashes, as the kernel compares them.
 func baseName(file string) string {
 	name, _, _ := strings.Cut(path.Base(file), ".ko")
 	return name

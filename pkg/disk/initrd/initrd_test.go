@@ -62,7 +62,7 @@ func program(interp bool) string {
 
 const version = "6.1.0-9-amd64"
 
-// stage is a usrmerged root file system with a kernel.
+// stage is a root file system with a merged /usr and a kernel.
 func stage() map[string]string {
 	m := "usr/lib/modules/" + version + "/"
 	return map[string]string{
@@ -229,8 +229,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestScript runs the parts of /init that need no kernel: root= by PARTUUID of
-// a GPT and of an MBR disk.
+// TestScript runs the parts of /init that need no kernel: root= by PARTUUID, for a
+// GPT and for an MBR disk.
 func TestScript(t *testing.T) {
 	busybox := tooltest.Find(t, "busybox")
 	_, functions, ok := strings.Cut(initScript, "# partuuid ")
@@ -271,7 +271,7 @@ func TestScript(t *testing.T) {
 	}
 }
 
-// TestApplets checks that the initrd links every program that /init names.
+// TestApplets checks that the initrd links every program that /init uses.
 func TestApplets(t *testing.T) {
 	busybox := tooltest.Find(t, "busybox")
 	out, err := exec.CommandContext(t.Context(), busybox, "--list").Output()
@@ -309,7 +309,8 @@ func FuzzModules(f *testing.F) {
 	})
 }
 
-// What a module asks for when it starts, and what is asked for by an alias.
+// Modules that are requested when another one starts, and modules requested by an
+// alias.
 func TestSoftDependenciesAndAliases(t *testing.T) {
 	files := stage()
 	m := "usr/lib/modules/" + version + "/"

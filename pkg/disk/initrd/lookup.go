@@ -14,13 +14,13 @@ type lookup struct{ *tree.Tree }
 
 func newLookup(t *tree.Tree) lookup { return lookup{t} }
 
-// find follows symbolic links, which never leave the tree, and hard links.
+// find follows symbolic links, without leaving the tree, and hard links.
 func (l lookup) find(name string) (*tree.Entry, bool) {
 	e, err := l.Lookup(name)
 	return e, err == nil
 }
 
-// list is the names in a directory, sorted.
+// list returns the sorted names in a directory.
 func (l lookup) list(dir string) []string {
 	e, ok := l.find(dir)
 	if !ok {
@@ -39,7 +39,8 @@ func (l lookup) text(name string) (string, bool, error) {
 	return string(b), true, err
 }
 
-// maxFile bounds what is read into memory; modules and busybox are far below.
+// maxFile bounds the size of a file that is read into memory; modules and busybox
+// are far smaller.
 const maxFile = 256 << 20
 
 func read(e *tree.Entry) ([]byte, error) {

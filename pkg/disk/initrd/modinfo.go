@@ -12,8 +12,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// scan fills the index from the modules' own names, for an archive of modules
-// that depmod has never seen: what each needs is asked for when it is wanted.
+// scan fills the index from the modules' own names, for an archive of modules for
+// which depmod has never run: a module's dependencies are read when it is needed.
 func (x *moduleIndex) scan(files lookup) error {
 	dir, ok := files.find(x.dir)
 	if !ok || dir.Type() != tree.Dir {
@@ -35,7 +35,7 @@ func (x *moduleIndex) scan(files lookup) error {
 	return nil
 }
 
-// learn notes what a module says that it needs.
+// learn notes the dependencies that a module states.
 func (x *moduleIndex) learn(file string, m module) error {
 	info, err := moduleInfo(m.data)
 	if err != nil {
@@ -63,8 +63,7 @@ func (x *moduleIndex) learn(file string, m module) error {
 	return nil
 }
 
-// moduleInfo are the strings in a module's section .modinfo, such as
-// depends=a,b.
+// moduleInfo are the strings in a module's section .modinfo, such as depends=a,b.
 func moduleInfo(b []byte) ([]string, error) {
 	f, err := elf.NewFile(bytes.NewReader(b))
 	if err != nil {

@@ -25,16 +25,16 @@ type module struct {
 	data []byte
 }
 
-// moduleIndex is what depmod's files say of a kernel's modules, by normalised
-// name.
+// moduleIndex has the content of depmod's files about a kernel's modules, by
+// normalised name.
 type moduleIndex struct {
 	dir     string
 	files   map[string]string   // name to path below dir
-	needs   map[string][]string // path to the paths of all it needs, nearest first
+	needs   map[string][]string // path to the paths of all dependencies, nearest first
 	builtin map[string]bool
-	soft    map[string][]string // name to the names to be loaded before it
+	soft    map[string][]string // name to the names that have to be loaded before it
 	aliases []alias
-	// ask learns what a module needs, where no list says it.
+	// ask reads the dependencies of a module if no list has them.
 	ask func(file string) error
 }
 
@@ -79,7 +79,7 @@ func readIndex(files lookup, version string) (*moduleIndex, error) {
 	return x, nil
 }
 
-// loadOrder lists modules, each after what it needs.
+// loadOrder lists modules, each after its dependencies.
 type loadOrder struct {
 	*moduleIndex
 	files []string
@@ -87,10 +87,10 @@ type loadOrder struct {
 	err   error // the first of asking
 }
 
-// add appends a module's file after those that it needs, and after those that
-// provide what it asks for when it starts: ext4 looks for crc32c only then, so
-// that it is not a dependency. What nothing provides is not an error, for it may be
-// part of the kernel.
+// add appends a module's file after its dependencies, and after the providers of
+// what it requests when it starts: ext4 requests crc32c only then, so that it is
+// not a dependency. If nothing provides a request, this is not an error, since it
+// may be part of the kernel.
 func (o *loadOrder) add(file string) {
 	if o.seen[file] {
 		return
@@ -111,8 +111,9 @@ func (o *loadOrder) add(file string) {
 	o.files = append(o.files, file)
 }
 
-// resolve reads the wanted modules, names or aliases, and all they need, each
-// after what it needs. Modules that are built into the kernel need no file.
+// resolve reads the requested modules, names or aliases, and all their
+// dependencies, each after its dependencies. Modules that are built into the kernel
+// need no file.
 func resolve(files lookup, version string, wanted []string) ([]module, error) {
 	order, err := resolveOrder(files, version, wanted)
 	if err != nil {
@@ -169,7 +170,7 @@ func readModule(files lookup, name string) (module, error) {
 	return module{baseName(name), b}, nil
 }
 
-// expand decompresses a module, since busybox's insmod cannot always.
+// expand decompresses a module, since busybox's insmod cannot always do it.
 func expand(name string, b []byte) ([]byte, error) {
 	var r io.Reader
 	var err error
@@ -199,7 +200,7 @@ func expand(name string, b []byte) ([]byte, error) {
 	return out, err
 }
 
-// describe quotes an unknown name with the one that it most likely means.
+// describe quotes an unknown name, with the name that was probably meant.
 func (x *moduleIndex) describe(name string) string {
 	best := words.Suggest(normal(name), slices.Sorted(maps.Keys(x.files)))
 	if best == "" {

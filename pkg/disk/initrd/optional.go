@@ -17,15 +17,14 @@ var (
 	errNoBusybox = errors.New("install busybox-static")
 )
 
-// Spare is where busybox may be when what has the modules has none that is
-// static.
+// Spare is where busybox may be if the tree with the modules has no static one.
 type Spare struct {
 	Tree    *tree.Tree
-	Pattern string // of paths; of several programs the one for the modules' processor is taken
+	Pattern string // of paths; of several programs, the one for the modules' processor is used
 }
 
-// Unneeded says why a kernel starts without an initrd: it has all modules that
-// are asked for built in, or none at all. It is "" if it needs one.
+// Unneeded says why a kernel starts without an initrd: all requested modules are
+// built into it, or it has no modules. It is "" if the kernel needs one.
 func Unneeded(t *tree.Tree, o Options) (string, error) {
 	if len(o.Programs) > 0 {
 		return "", nil
@@ -55,8 +54,8 @@ func wanted(o Options) []string {
 	return o.Modules
 }
 
-// busyboxFor is the tree's busybox, or else the spare one for the processor of
-// the modules.
+// busyboxFor is the tree's busybox, or else the spare one for the processor of the
+// modules.
 func busyboxFor(files lookup, o Options, modules []module) ([]byte, error) {
 	own, err := findBusybox(files, o.Busybox)
 	if err == nil || o.Spare == nil || !errors.Is(err, errNoBusybox) {

@@ -38,7 +38,7 @@ func object(machine uint16, info ...string) string {
 
 const amd64, arm = 62, 40
 
-// archive is a tree as "make modules_install" leaves it when depmod does not run.
+// archive is a tree in the state after "make modules_install" without depmod.
 func archive() map[string]string {
 	m := "lib/modules/4.4.3/"
 	return map[string]string{
@@ -53,7 +53,7 @@ func archive() map[string]string {
 	}
 }
 
-// TestWithoutDepmod asks the modules themselves what they need.
+// TestWithoutDepmod reads the dependencies from the modules themselves.
 func TestWithoutDepmod(t *testing.T) {
 	for _, tt := range []struct{ wanted, order, err string }{
 		{"ext4", "mbcache jbd2 crc32c ext4", ""},
@@ -77,7 +77,7 @@ func TestWithoutDepmod(t *testing.T) {
 	}
 }
 
-// TestUnneeded tells kernels that start without an initrd from others.
+// TestUnneeded distinguishes kernels that start without an initrd from others.
 func TestUnneeded(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -145,7 +145,7 @@ func FuzzModuleInfo(f *testing.F) {
 	})
 }
 
-// What depends on itself comes to an end.
+// A module that depends on itself does not cause an endless loop.
 func TestCycle(t *testing.T) {
 	files := archive()
 	files["lib/modules/4.4.3/kernel/fs/jbd2.ko"] = object(amd64, "depends=ext4")

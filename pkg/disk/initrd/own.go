@@ -13,7 +13,7 @@ import (
 )
 
 // Needed are the paths of the files of a tree that Build and BuildOwn read for the modules
-// of o: those of the modules with what they need, and the lists that say so.
+// of o: those of the modules and their dependencies, and the lists of dependencies.
 func Needed(t *tree.Tree, o Options) ([]string, error) {
 	all := newLookup(t)
 	version, err := kernelVersion(all, o)
@@ -41,8 +41,8 @@ func Needed(t *tree.Tree, o Options) ([]string, error) {
 // BuildOwn makes an initrd whose /init is a static program of the caller's, which loads
 // the modules itself: they are /m/NAME.ko, in the order of the lines of /m/order. Beside
 // them there are files, by path without a leading slash, executable. Of the options,
-// Kernel, Modules, Searched and Compression count, and "none" is a compression here.
-// The same input gives the same bytes.
+// only Kernel, Modules, Searched and Compression are used; Compression may also be
+// "none". The same input gives the same bytes.
 func BuildOwn(t *tree.Tree, o Options, init []byte, files map[string][]byte) ([]byte, error) {
 	all := newLookup(t)
 	version, err := kernelVersion(all, o)

@@ -16,7 +16,7 @@ func ownOptions() Options {
 	return Options{Modules: []string{"ext4", "virtio-blk", "virtio_pci", "nosuch?"}}
 }
 
-// An initrd of a program of one's own has that program, files and modules, and no busybox.
+// An initrd with the caller's program has that program, files and modules, and no busybox.
 func TestBuildOwn(t *testing.T) {
 	b, err := BuildOwn(mk(stage()), ownOptions(), []byte("INIT"), map[string][]byte{"usr/bin/x": []byte("X")})
 	if err != nil {
@@ -51,7 +51,7 @@ func TestBuildOwn(t *testing.T) {
 	}
 }
 
-// What is needed, and no more, gives the same initrd.
+// The needed files alone give the same initrd.
 func TestNeeded(t *testing.T) {
 	names, err := Needed(mk(stage()), ownOptions())
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// programs are programs of the stage with the shared libraries that they need:
-// each program in bin, each library by its name in lib, where every dynamic
-// linker looks, and the linker itself where the programs expect it.
+// programs are programs of the stage with the shared libraries that they need: each
+// program in bin, each library under its name in lib, where every dynamic linker
+// looks, and the linker itself in the place that the programs name.
 func programs(files lookup, wanted []string) ([]entry, error) {
 	c := &closure{files: files, have: map[string]bool{}}
 	for _, name := range wanted {
@@ -27,7 +27,7 @@ func programs(files lookup, wanted []string) ([]entry, error) {
 	return c.out, nil
 }
 
-// closure collects files and what they need.
+// closure collects files and their dependencies.
 type closure struct {
 	files lookup
 	have  map[string]bool // names in the initrd
@@ -49,7 +49,7 @@ type binary struct {
 	arch   elf.Machine
 	interp string
 	needs  []string
-	search []string // directories of its own
+	search []string // its own library directories
 }
 
 func (c *closure) program(name string) error {
@@ -66,11 +66,11 @@ func (c *closure) program(name string) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	c.add(strings.Trim(path.Clean(b.interp), "/"), linker.data)
-	c.have["lib/"+path.Base(b.interp)] = true // libraries name it too
+	c.have["lib/"+path.Base(b.interp)] = true // libraries refer to it, too
 	return c.libraries(b)
 }
 
-// libraries adds what b needs, and what that needs.
+// libraries adds the libraries that b needs, and those that these need.
 func (c *closure) libraries(b *binary) error {
 	for _, name := range b.needs {
 		if c.have["lib/"+name] {
@@ -88,7 +88,7 @@ func (c *closure) libraries(b *binary) error {
 	return nil
 }
 
-// library finds a library of b's kind.
+// library finds a library for the same architecture as b.
 func (c *closure) library(b *binary, name string) (*binary, error) {
 	if strings.Contains(name, "/") {
 		return nil, fmt.Errorf("/%s needs a library by its path, %q", b.path, name)
@@ -102,8 +102,8 @@ func (c *closure) library(b *binary, name string) (*binary, error) {
 	return nil, fmt.Errorf("/%s needs the library %s, which the stage does not have", b.path, name)
 }
 
-// directories are where libraries are, those of Debian's architectures
-// included.
+// directories are the directories of libraries, including those of Debian's
+// architectures.
 func (c *closure) directories() []string {
 	dirs := []string{"lib", "usr/lib", "lib64", "usr/lib64", "usr/local/lib"}
 	for _, top := range []string{"lib", "usr/lib"} {

@@ -16,7 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// hostFiles are the files that a program of the host needs, by ldd.
+// hostFiles are the files that a program of the host needs, according to ldd.
 func hostFiles(t *testing.T, program string) (libs []string, files map[string]string) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), tooltest.Find(t, "ldd"), program).CombinedOutput()
@@ -38,8 +38,8 @@ func hostFiles(t *testing.T, program string) (libs []string, files map[string]st
 	return paths, files
 }
 
-// TestPrograms takes ls of the host, compares its libraries with ldd's list,
-// and runs what the initrd would have.
+// TestPrograms takes ls from the host, compares its libraries with ldd's list, and
+// runs the files of the initrd.
 func TestPrograms(t *testing.T) {
 	const program = "/bin/ls"
 	libs, files := hostFiles(t, program)

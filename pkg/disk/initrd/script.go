@@ -4,19 +4,18 @@ package initrd
 
 import "strings"
 
-// applets are the names of busybox that initScript uses, and a few for a person who
-// has to find out why it stopped.
+// applets are the applets of busybox that initScript uses, and a few for finding
+// out why it stopped.
 func applets() []string {
 	return strings.Fields("cat dmesg echo findfs hexdump insmod losetup ls mkdir mknod mount readlink sh sleep switch_root tail tr umount")
 }
 
-// initScript is /init. It ends in the root file system's init or, after saying
-// why, in a kernel panic, so that panic= decides what follows.
+// initScript is /init. It ends by starting the root file system's init or, after an
+// error message, in a kernel panic, so that panic= determines what follows.
 //
-// busybox's findfs knows LABEL= and UUID= only. PARTUUID= is read from the
-// tables themselves, because the kernels in use do not show it in sysfs: in a
-// GPT the 16 bytes at 1024 + 128 x (number - 1) + 16, in an MBR disk the
-// signature at 440.
+// busybox's findfs supports only LABEL= and UUID=. PARTUUID= is read from the tables
+// themselves, because the kernels in use do not show it in sysfs: in a GPT the 16 bytes at
+// 1024 + 128 x (number - 1) + 16, in an MBR disk the signature at 440.
 const initScript = `#!/bin/sh
 export PATH=/bin
 mount -t devtmpfs -o mode=0755 dev /dev

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// alias is one line of modules.alias: a request for a name that the pattern
-// matches is served by the module.
+// alias is one line of modules.alias: a request for a name that matches the pattern
+// is served by the module.
 type alias struct{ pattern, module string }
 
-// readSoftdeps reads modules.softdep: by normalised name, the names that a
-// module needs loaded before it, which may be aliases ("softdep ext4 pre:
-// crypto-crc32c"). What follows "post:" is left out.
+// readSoftdeps reads modules.softdep: by normalised name, the names that have to be
+// loaded before a module, which may be aliases ("softdep ext4 pre: crypto-crc32c").
+// Names after "post:" are ignored.
 func readSoftdeps(text string) map[string][]string {
 	out := map[string][]string{}
 	for line := range strings.Lines(text) {
@@ -38,8 +38,8 @@ func readSoftdeps(text string) map[string][]string {
 	return out
 }
 
-// readAliases reads modules.alias. The patterns of devices, most of it, are
-// left out: names do not have them.
+// readAliases reads modules.alias. The patterns of devices, which are most of it,
+// are ignored: they do not match names.
 func readAliases(text string) []alias {
 	var out []alias
 	for line := range strings.Lines(text) {
@@ -52,10 +52,10 @@ func readAliases(text string) []alias {
 	return out
 }
 
-// providers are the files of the modules behind a name: the one that has it,
-// or else all that have it as an alias. The kernel picks one of those when it
-// runs; which, depends on the processor. Known is true of what is built into
-// the kernel as well.
+// providers are the files of the modules for a name: the module with that name, or
+// else all that have it as an alias. The kernel chooses one of those at run time,
+// depending on the processor. Known is also true for modules that are built into
+// the kernel.
 func (x *moduleIndex) providers(name string) (files []string, known bool) {
 	n := normal(strings.TrimSuffix(name, ".ko"))
 	if file, ok := x.files[n]; ok {

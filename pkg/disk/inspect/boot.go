@@ -17,15 +17,15 @@ import (
 
 var le = binary.LittleEndian
 
-// maxFiles bounds how many files are looked into, maxLoader what is read of a
-// loader, and maxText of a configuration.
+// maxFiles bounds the number of files that are examined, maxLoader how much of a
+// loader is read, and maxText the size of a configuration.
 const (
 	maxFiles  = 500
 	maxLoader = 8 << 20
 	maxText   = 256 << 10
 )
 
-// boot finds what takes part in starting the system.
+// boot finds the parts that take part in booting the system.
 func (d *Disk) boot() []Boot {
 	var out []Boot
 	if g, _ := grub.Find(d.table.Boot, d.src, d.src.Size()); g != nil {
@@ -57,11 +57,11 @@ func (d *Disk) boot() []Boot {
 	return out
 }
 
-// splOffsets are where Allwinner's boot ROMs look for a loader, the second beside
-// a GPT.
+// splOffsets are the offsets at which Allwinner's boot ROMs look for a loader; the
+// second is used with a GPT.
 func splOffsets() []int64 { return []int64{8 << 10, 128 << 10} }
 
-// spl finds u-boot for Allwinner. The error says what is wrong with it.
+// spl finds U-Boot for Allwinner. The error is a problem with it.
 func (d *Disk) spl() (*Boot, error) {
 	limit := d.src.Size()
 	for _, p := range d.table.Parts {
@@ -85,8 +85,8 @@ func (d *Disk) spl() (*Boot, error) {
 	return nil, nil
 }
 
-// bootEntry is what a file has to do with booting, by its path and then its
-// content. tried says that the content was looked at.
+// bootEntry says what a file has to do with booting, according to its path and then
+// its content. tried says that the content was read.
 func (v *volume) bootEntry(e *tree.Entry) (b *Boot, tried bool) {
 	if e.Type() != tree.Regular || e.Hardlink != "" || e.Size == 0 {
 		return nil, false
@@ -129,7 +129,7 @@ func kernelName(name string) bool {
 	return false
 }
 
-// head is the first n bytes of a file, or as much of them as can be read.
+// head is the first n bytes of a file, or as many as can be read.
 func head(e *tree.Entry, n int64) []byte {
 	b := make([]byte, min(e.Size, n))
 	k, _ := io.ReadFull(io.NewSectionReader(e.Content, 0, e.Size), b)
@@ -168,7 +168,7 @@ func (b *Boot) extlinux(text string) {
 // machines are the architectures of PE files.
 var machines = map[uint16]string{0x14c: "ia32", 0x8664: "x64", 0x1c0: "arm", 0x1c2: "arm", 0x1c4: "arm", 0xaa64: "aa64", 0x5064: "riscv64"}
 
-// efi is a program of the firmware. It reports whether p is one.
+// efi examines an EFI program. It reports whether p is one.
 func (b *Boot) efi(p []byte) bool {
 	if len(p) < 64 || string(p[:2]) != "MZ" {
 		return false
@@ -189,7 +189,7 @@ func (b *Boot) efi(p []byte) bool {
 	return true
 }
 
-// info takes name and version from the mark that systemd's loaders carry.
+// info reads name and version from the marker in systemd's loaders.
 func (b *Boot) info(p []byte, name string) bool {
 	_, rest, ok := bytes.Cut(p, []byte("LoaderInfo: "+name+" "))
 	if !ok {
@@ -206,7 +206,7 @@ func (b *Boot) info(p []byte, name string) bool {
 	return true
 }
 
-// unify says that a program is a unified kernel image, whatever its stub is.
+// unify marks a program as a unified kernel image, whatever its stub is.
 func (b *Boot) unify(u *UKI) {
 	if u == nil {
 		return

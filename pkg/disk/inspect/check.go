@@ -17,9 +17,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/verity"
 )
 
-// Check checks all that the disk consists of, from the file's format to the
-// files, and tells what of it is not read. The error is one of ctx; damage is
-// no error.
+// Check checks all parts of the disk, from the file's format to the files, and
+// reports which of them are not read. The error is that of ctx; damage is not an
+// error.
 func (d *Disk) Check(ctx context.Context) ([]damage.Problem, error) {
 	var out []damage.Problem
 	checks := []func(context.Context) []damage.Problem{
@@ -63,7 +63,7 @@ func (d *Disk) checkOVA(ctx context.Context) []damage.Problem {
 	return l.Problems()
 }
 
-// checkSPL checks u-boot outside of file systems.
+// checkSPL checks U-Boot outside file systems.
 func (d *Disk) checkSPL(context.Context) []damage.Problem {
 	_, err := d.spl()
 	if err == nil {
@@ -74,11 +74,11 @@ func (d *Disk) checkSPL(context.Context) []damage.Problem {
 
 func (d *Disk) checkTable(context.Context) []damage.Problem { return d.table.Problems }
 
-// checkBoot checks what is outside of file systems.
+// checkBoot checks boot code outside file systems.
 func (d *Disk) checkBoot(context.Context) []damage.Problem {
 	g, problems := grub.Find(d.table.Boot, d.src, d.src.Size())
 	if d.table.Kind == "" && len(d.volumes) > 0 {
-		return nil // the code of a partition, whose numbers are those of the disk that it was on
+		return nil // code of a partition, whose numbers are those of the disk that it was on
 	}
 	if g == nil || len(problems) > 0 {
 		return problems
@@ -111,10 +111,10 @@ func (d *Disk) checkVolumes(ctx context.Context) []damage.Problem {
 			out = append(out, damage.In(v.String(), v.fs.Check(ctx))...)
 		case v.is().Of:
 			out = append(out, d.checkVerity(ctx, v)...)
-		case v.kind == "iso9660" && (v.Start > 0 || d.disc == nil): // the disk's own is checked as a disc
+		case v.kind == "iso9660" && (v.Start > 0 || d.disc == nil): // the disk's own volume is checked as a disc
 			out = append(out, damage.In(v.String(), v.checkISO())...)
 		}
-		if v.kind == "" && v.Number > 0 && d.disc == nil && v.expected() { // on discs, gaps between partitions are some, too
+		if v.kind == "" && v.Number > 0 && d.disc == nil && v.expected() { // on discs, gaps between partitions are partitions, too
 			out = append(out, damage.Problem{Where: v.String(), Text: fmt.Sprintf("its type is %s, but its content is not a known file system", partition.TypeName(v.Type))})
 		}
 	}
@@ -130,8 +130,8 @@ func (v *volume) checkISO() []damage.Problem {
 	return f.Problems
 }
 
-// checkVerity checks a hash tree and the data that it is for: the partition
-// whose type is that of the tree without -verity, else the one before it.
+// checkVerity checks a hash tree and its data: the partition with the same type
+// without -verity, else the one before it.
 func (d *Disk) checkVerity(ctx context.Context, v *volume) []damage.Problem {
 	name, typed := strings.CutSuffix(partition.TypeName(v.Type), "-verity")
 	i := slices.IndexFunc(d.volumes, func(w *volume) bool {
@@ -147,9 +147,9 @@ func (d *Disk) checkVerity(ctx context.Context, v *volume) []damage.Problem {
 	return damage.In(v.String(), problems)
 }
 
-// expected reports whether a partition is not empty, and of a type that calls for
-// a file system. An empty one may be meant to be empty, and general types may hold
-// anything.
+// expected reports whether a partition is not empty and has a type that should
+// contain a file system. An empty one may be intended, and general types may
+// contain anything.
 func (v *volume) expected() bool {
 	switch name := partition.TypeName(v.Type); {
 	case strings.HasPrefix(name, "root-"), strings.HasPrefix(name, "fat"), slices.Contains([]string{"esp", "boot", "home", "srv", "var"}, name):

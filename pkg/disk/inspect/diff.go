@@ -12,22 +12,22 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// Difference is one thing in which two disks differ. A and B are what each has,
-// "" for nothing; of contents they are sizes.
+// Difference is one difference between two disks. A and B are the values of each,
+// "" for none; for contents they are sizes.
 type Difference struct {
-	Partition string `json:"partition,omitempty"` // as messages name it
+	Partition string `json:"partition,omitempty"` // as in messages
 	Path      string `json:"path,omitempty"`
-	Offset    int64  `json:"offset,omitempty"` // of the disk, in bytes: where content outside of partitions first differs
+	Offset    int64  `json:"offset,omitempty"` // on the disk, in bytes: where content outside partitions first differs
 	What      string `json:"what"`             // size, table, only in one, type, mode, owner, content ...
 	A         string `json:"a,omitempty"`
 	B         string `json:"b,omitempty"`
 }
 
-// Only is What of something that one of the disks lacks: either A or B is what
-// the other has.
+// Only is the What of something that one of the disks lacks: A or B is the value of
+// the other.
 const Only = "only in one"
 
-// outside is What of boot loaders and anything else that is in no partition.
+// outside is the What of boot loaders and anything else that is not in a partition.
 const outside = "content outside of partitions"
 
 func (d Difference) String() string {
@@ -60,9 +60,9 @@ func none(s string) string {
 	return s
 }
 
-// Diff calls f for all in which two disks differ, in the order of the first
-// one: what they contain, not the format of the files that they are in. It ends
-// with the first error.
+// Diff calls f for all differences between two disks, in the order of the first
+// one. It compares their contents, not the formats of the files that they are in.
+// It ends with the first error.
 func Diff(ctx context.Context, a, b *Disk, f func(Difference)) error {
 	c := &comparer{emit: f, bufA: make([]byte, 1<<20), bufB: make([]byte, 1<<20)}
 	c.value("size", fmt.Sprint(a.src.Size()), fmt.Sprint(b.src.Size()))
@@ -112,7 +112,7 @@ func (c *comparer) tables(a, b *Disk) {
 	c.value("partition table", string(a.table.Kind), string(b.table.Kind))
 	c.value("GUID", a.table.GUID, b.table.GUID)
 	c.value("signature", fmt.Sprintf("%08x", a.table.Signature), fmt.Sprintf("%08x", b.table.Signature))
-	if !bytes.Equal(a.table.Boot, b.table.Boot) && a.table.Kind != "" && b.table.Kind != "" { // else it is in what is compared whole
+	if !bytes.Equal(a.table.Boot, b.table.Boot) && a.table.Kind != "" && b.table.Kind != "" { // else it is in an area that is compared as a whole
 		c.emit(Difference{What: "boot code"})
 	}
 }
@@ -139,7 +139,7 @@ func (c *comparer) volumes(ctx context.Context, v, w *volume) error {
 	return c.trees(ctx, s, t)
 }
 
-// trees compares entry by entry; both trees are in order.
+// trees compares entry by entry; both trees are sorted.
 func (c *comparer) trees(ctx context.Context, s, t *tree.Tree) error {
 	i, k := 0, 0
 	for i < len(s.Entries) || k < len(t.Entries) {
@@ -169,7 +169,7 @@ func (c *comparer) trees(ctx context.Context, s, t *tree.Tree) error {
 	return nil
 }
 
-// first is the entry that has the fields of a hard link.
+// first is the entry that has the metadata of a hard link.
 func first(t *tree.Tree, e *tree.Entry) *tree.Entry {
 	if e.Hardlink == "" {
 		return e
@@ -240,7 +240,7 @@ func (c *comparer) xattrs(a, b []tree.Xattr) {
 	}
 }
 
-// content compares two contents and reports whether they are the same.
+// content compares two contents and reports whether they are equal.
 func (c *comparer) content(ctx context.Context, a, b io.ReaderAt, na, nb int64) (bool, error) {
 	same := na == nb
 	if same && na > 0 {
@@ -261,8 +261,8 @@ func (c *comparer) same(ctx context.Context, a, b io.ReaderAt, n int64) (bool, e
 	return at < 0, err
 }
 
-// differ is the first of n bytes that differs, -1 for none. What is a hole on both
-// sides is not read.
+// differ is the first of n bytes that differs, or -1. Parts that are holes on both
+// sides are not read.
 func (c *comparer) differ(ctx context.Context, a, b io.ReaderAt, n int64) (int64, error) {
 	for off := int64(0); off < n; off += int64(len(c.bufA)) {
 		if off = min(extent(a, off, n), extent(b, off, n)); off == n {

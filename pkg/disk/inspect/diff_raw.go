@@ -11,8 +11,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/partition"
 )
 
-// outside compares what is in no partition of either disk: boot loaders between
-// the table and the first partition, and whatever else there is.
+// outside compares what is not in a partition on either disk: boot loaders between
+// the table and the first partition, and everything else.
 func (c *comparer) outside(ctx context.Context, a, b *Disk) error {
 	size := min(a.src.Size(), b.src.Size())
 	for _, s := range gaps(append(a.taken(), b.taken()...), size) {
@@ -27,7 +27,7 @@ func (c *comparer) outside(ctx context.Context, a, b *Disk) error {
 	return nil
 }
 
-// taken are the parts of the disk that are compared in other ways: the table,
+// taken are the parts of the disk that are compared separately: the table,
 // partitions, and a file system without a table.
 func (d *Disk) taken() []partition.Slot {
 	out := slices.Clone(d.table.Places)
@@ -37,7 +37,7 @@ func (d *Disk) taken() []partition.Slot {
 	return out
 }
 
-// gaps are what taken leaves of size bytes.
+// gaps are the parts of size bytes that are not in taken.
 func gaps(taken []partition.Slot, size int64) []partition.Slot {
 	slices.SortFunc(taken, func(a, b partition.Slot) int { return cmp.Compare(a.Start, b.Start) })
 	var out []partition.Slot
@@ -51,7 +51,7 @@ func gaps(taken []partition.Slot, size int64) []partition.Slot {
 	return out
 }
 
-// section is a part of a disk that tells where its holes are.
+// section is a part of a disk that knows its holes.
 type section struct {
 	*io.SectionReader
 	r         io.ReaderAt
@@ -65,7 +65,7 @@ func within(r io.ReaderAt, off, n int64) section {
 // NextExtent is the first byte at or after off that may be other than zero.
 func (s section) NextExtent(off int64) int64 { return extent(s.r, s.start+off, s.start+s.sz) - s.start }
 
-// unreadable says why a volume's files cannot be compared, "" for no reason.
+// unreadable says why a volume's files cannot be compared, or "".
 func (v *volume) unreadable() string {
 	switch {
 	case v.err != nil:
@@ -78,8 +78,8 @@ func (v *volume) unreadable() string {
 	return ""
 }
 
-// unreadable compares volumes of which at least one has no files that can all be
-// read: byte by byte. If only one has, that is a difference by itself.
+// unreadable compares volumes byte by byte if the files of at least one cannot all
+// be read. If those of only one cannot, that is a difference by itself.
 func (c *comparer) unreadable(ctx context.Context, v, w *volume, reasons [2]string) error {
 	if v.kind == w.kind && (reasons[0] == "" || reasons[1] == "") {
 		c.value("whether its files can be read", yes(reasons[0]), yes(reasons[1]))
@@ -95,8 +95,8 @@ func yes(reason string) string {
 	return "no: " + reason
 }
 
-// beside compares what volumes have besides their file systems: boot code in
-// front, and what is behind the end, such as a hash tree.
+// beside compares what volumes contain besides their file systems: boot code before
+// them, and data after their end, such as a hash tree.
 func (c *comparer) beside(ctx context.Context, v, w *volume) error {
 	from, to := v.is().BootCode[0], v.is().BootCode[1]
 	if v.kind == w.kind && from < to {

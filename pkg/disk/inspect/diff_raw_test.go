@@ -13,13 +13,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestDiffUnreadable compares a file system with one of the same kind that
-// cannot be read, in both orders, and one that cannot be read with itself.
+// TestDiffUnreadable compares a file system with one of the same kind that cannot
+// be read, in both orders, and an unreadable one with itself.
 func TestDiffUnreadable(t *testing.T) {
 	good := bytesOf(t, compose(t, hybrid(t, root())))
 	at := int(looked(t, bytesDevice{good}).volumes[2].Start)
 	bad := bytes.Clone(good)
-	bad[at+1024+0x62] |= 0x40 // a feature that there is not
+	bad[at+1024+0x62] |= 0x40 // a feature that does not exist
 	a, b := looked(t, bytesDevice{good}), looked(t, bytesDevice{bad})
 	for _, pair := range [][2]*Disk{{a, b}, {b, a}} {
 		got := differences(t, pair[0], pair[1])
@@ -36,9 +36,8 @@ func TestDiffUnreadable(t *testing.T) {
 	}
 }
 
-// TestDiffOutside changes single bytes where no partition is: in front of the
-// first, between two, behind the last, and where file systems leave room for
-// boot code.
+// TestDiffOutside changes single bytes outside partitions: before the first,
+// between two, after the last, and where file systems leave space for boot code.
 func TestDiffOutside(t *testing.T) {
 	card := bytesOf(t, compose(t, board(t)))
 	parts := looked(t, bytesDevice{card}).table.Parts
@@ -66,7 +65,7 @@ func TestDiffOutside(t *testing.T) {
 	}
 }
 
-// TestGaps computes what partitions and tables leave.
+// TestGaps computes the parts outside partitions and tables.
 func TestGaps(t *testing.T) {
 	s := hybrid(t, root())
 	s.Partitions[1].Size = bytesize.Partition{Bytes: 60 << 20}

@@ -11,7 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/partition"
 )
 
-// discEntries are what firmware starts when the disk is in a CD drive.
+// discEntries are what firmware boots when the disk is in a CD drive.
 func (d *Disk) discEntries() []Boot {
 	if d.disc == nil {
 		return nil
@@ -27,7 +27,7 @@ func (d *Disk) discEntries() []Boot {
 	return out
 }
 
-// at is the partition that a boot entry begins with, nil for none.
+// at is the partition that begins where a boot entry does, or nil.
 func (d *Disk) at(e iso.Entry) *partition.Part {
 	for i := range d.table.Parts {
 		if d.table.Parts[i].Start == e.Off {
@@ -37,8 +37,8 @@ func (d *Disk) at(e iso.Entry) *partition.Part {
 	return nil
 }
 
-// checkDisc checks the ISO 9660 volume, and that firmware finds a FAT where it
-// says that there is one: on discs of others it need not be in a partition.
+// checkDisc checks the ISO 9660 volume, and that there is a FAT where the boot
+// entry for firmware says: on other programs' discs it need not be in a partition.
 func (d *Disk) checkDisc(context.Context) []damage.Problem {
 	if d.disc == nil {
 		return nil

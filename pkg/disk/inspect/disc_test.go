@@ -15,7 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/iso"
 )
 
-// input reads a file that others made, from beside the sources.
+// input reads a file made by another program, from beside the sources.
 func input(t testing.TB, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("../../../../shared/inputs", name))
@@ -28,7 +28,7 @@ func input(t testing.TB, name string) []byte {
 	return b
 }
 
-// checked is what a check finds on a disk, a line each.
+// checked are the problems that a check finds on a disk, one per line.
 func checked(t testing.TB, b []byte) (string, damage.Verdict) {
 	t.Helper()
 	problems, err := looked(t, bytesDevice{b}).Check(t.Context())
@@ -42,9 +42,9 @@ func checked(t testing.TB, b []byte) (string, damage.Verdict) {
 	return strings.Join(lines, "\n"), damage.VerdictOf(problems)
 }
 
-// TestForeignDiscs checks the heads of discs by grub-mkrescue and isohybrid: the
-// one's boot code keeps its sector elsewhere, the other's partition begins with
-// the table.
+// TestForeignDiscs checks the heads of discs made by grub-mkrescue and isohybrid:
+// the first has boot code that is in another sector, the other has a partition that
+// begins with the table.
 func TestForeignDiscs(t *testing.T) {
 	for name, size := range map[string]int{"grub-rescue-head.iso": 5081088, "ipxe-head.iso": 2 << 20} {
 		b := append(input(t, name), make([]byte, size)...)[:size]
@@ -57,7 +57,8 @@ func TestForeignDiscs(t *testing.T) {
 	}
 }
 
-// hybridDisc is a disc whose one partition is all of it, with another within.
+// hybridDisc is a disc with one partition that spans all of it and contains
+// another.
 func hybridDisc(t testing.TB) []byte {
 	t.Helper()
 	const size = 8 * mib
@@ -74,7 +75,7 @@ func hybridDisc(t testing.TB) []byte {
 }
 
 // TestHybridDisc checks a disc with an MBR whose first partition begins with the
-// MBR itself and holds the second: that is usual on discs and nowhere else.
+// MBR itself and contains the second: this is common on discs and nowhere else.
 func TestHybridDisc(t *testing.T) {
 	b := hybridDisc(t)
 	got, _ := checked(t, b)
@@ -88,7 +89,7 @@ func TestHybridDisc(t *testing.T) {
 	}
 }
 
-// TestXorrisoDiscs checks discs that are hard disks too, of the kinds that
+// TestXorrisoDiscs checks discs that are also hard disks, of the kinds that
 // distributions make.
 func TestXorrisoDiscs(t *testing.T) {
 	src := t.TempDir()
@@ -120,7 +121,7 @@ func TestXorrisoDiscs(t *testing.T) {
 	}
 }
 
-// TestNoDisk tells files that hold no disk from disks without anything on them.
+// TestNoDisk distinguishes files that are not disks from blank disks.
 func TestNoDisk(t *testing.T) {
 	mbr := make([]byte, 4096)
 	copy(mbr[510:], "\x55\xAA")
@@ -156,7 +157,7 @@ func TestNoDisk(t *testing.T) {
 	}
 }
 
-// TestUnreadKinds tells what is not read from what is damaged.
+// TestUnreadKinds distinguishes unsupported content from damaged content.
 func TestUnreadKinds(t *testing.T) {
 	for _, m := range append(append([]magic{}, magics...), weakMagics...) {
 		b := make([]byte, 3*mib)

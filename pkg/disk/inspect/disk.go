@@ -24,12 +24,12 @@ type device interface {
 	Size() int64
 }
 
-// Disk is a disk that was looked at.
+// Disk is a disk that has been examined.
 type Disk struct {
 	src     device
 	opened  *disk.Opened // nil for a bare device
 	table   *partition.Found
-	disc    *iso.Found // nil for a disk that is not a disc too
+	disc    *iso.Found // nil for a disk that is not also a disc
 	volumes []*volume
 }
 
@@ -37,15 +37,15 @@ type Disk struct {
 type volume struct {
 	partition.Part
 	r       *io.SectionReader
-	kind    string // of the file system, "" when none is known
+	kind    string // of the file system, "" if none is known
 	fs      disk.FS
-	err     error // why the file system cannot be read, or not all of it
+	err     error // why the file system cannot be read, or not completely
 	tree    *tree.Tree
 	treeErr error
 }
 
-// Open looks at a disk, which must stay open. A raw file without anything of a
-// disk in it gives ErrNoDisk.
+// Open examines a disk, which must stay open. A raw file that has nothing of a disk
+// gives ErrNoDisk.
 func Open(o *disk.Opened) (*Disk, error) {
 	d, err := open(o)
 	if err != nil {
@@ -83,16 +83,16 @@ func open(src device) (*Disk, error) {
 	return d, nil
 }
 
-// overlaps reports whether a volume shares bytes with one before it, and is not
-// to be looked into: thousands could be the same file system. The whole of a
-// disc does not count, in which a boot partition may lie.
+// overlaps reports whether a volume shares bytes with an earlier one, and must not
+// be examined: thousands could be the same file system. A partition that spans a
+// whole disc does not count, since it may contain a boot partition.
 func (d *Disk) overlaps(v *volume) bool {
 	return slices.ContainsFunc(d.volumes, func(w *volume) bool {
 		return w.kind != "iso9660" && v.Start < w.Start+w.r.Size() && w.Start < v.Start+v.r.Size()
 	})
 }
 
-// detect finds out what is in a volume.
+// detect determines the content of a volume.
 func (v *volume) detect() {
 	if v.udf() {
 		v.kind = "udf"
@@ -114,8 +114,8 @@ func (v *volume) detect() {
 	v.try()
 }
 
-// try finds a file system by opening it. One that cannot be opened is named by
-// its magic.
+// try finds a file system by opening it. If that fails, the content is named by its
+// magic.
 func (v *volume) try() {
 	claimed, claim := "", error(nil)
 	for _, s := range disk.FileSystems() {
@@ -139,7 +139,7 @@ func (v *volume) try() {
 	}
 }
 
-// is the file system of the volume, one without a name when it is not known.
+// is returns the file system of the volume, or one without a name.
 func (v *volume) is() disk.FileSystem { return disk.FileSystemOf(v.kind) }
 
 func (v *volume) has(off int64, magic string) bool {
@@ -148,8 +148,8 @@ func (v *volume) has(off int64, magic string) bool {
 	return n == len(b) && string(b) == magic
 }
 
-// String names the volume in messages: by the partition's name, the file
-// system's label, or the number.
+// String is the volume's name in messages: the partition's name, the file system's
+// label, or the number.
 func (v *volume) String() string {
 	switch {
 	case v.Number == 0:
@@ -162,7 +162,7 @@ func (v *volume) String() string {
 	return fmt.Sprintf("partition %d", v.Number)
 }
 
-// files is the volume's tree, nil when it has none that is read.
+// files is the volume's tree, or nil if it has none that can be read.
 func (v *volume) files() *tree.Tree {
 	if v.fs != nil && v.tree == nil {
 		v.tree, v.treeErr = v.fs.Tree()
@@ -170,7 +170,7 @@ func (v *volume) files() *tree.Tree {
 	return v.tree
 }
 
-// Report tells what is on the disk.
+// Report describes the disk.
 func (d *Disk) Report() (*Report, error) {
 	r := &Report{Size: d.src.Size(), Partitions: []Partition{}, Boot: []Boot{}}
 	if d.opened != nil {
@@ -233,7 +233,7 @@ func (v *volume) report() *FileSystem {
 	return f
 }
 
-// vm is what a VMDK's descriptor says.
+// vm returns what a VMDK's descriptor says.
 func vm(source any) *VM {
 	r, ok := source.(*vmdk.Reader)
 	if !ok {
@@ -250,8 +250,8 @@ func vm(source any) *VM {
 	}
 }
 
-// appliance adds what an OVA's descriptor says. One that cannot be read adds
-// nothing: a check says why.
+// appliance adds what an OVA's descriptor says. A descriptor that cannot be read
+// adds nothing: a check reports it.
 func (v *VM) appliance(r io.ReaderAt, size int64) {
 	f, err := ova.Read(r, size)
 	if v == nil || err != nil {
@@ -262,7 +262,7 @@ func (v *VM) appliance(r io.ReaderAt, size int64) {
 	v.Cores, v.Memory, v.NICs, v.Disks = f.Cores, f.Memory, f.NICs, f.Disks
 }
 
-// assignments are the lines NAME=VALUE of a text, values without their quotes.
+// assignments are the lines NAME=VALUE of a text, with values without their quotes.
 func assignments(text string) map[string]string {
 	out := map[string]string{}
 	for line := range strings.Lines(text) {

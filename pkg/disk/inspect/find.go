@@ -26,10 +26,10 @@ func lookup(t *tree.Tree, name string) (*tree.Entry, error) {
 	return e, err
 }
 
-// Find is the tree and the entry that a path names: /PATH on the partition with
-// the operating system, or PARTITION:/PATH, where PARTITION is a number, a
-// name, or a file system's label. Symbolic links are followed in the tree; one
-// that leads to nothing is itself the entry.
+// Find is the tree and the entry that a path names: /PATH on the partition with the
+// operating system, or PARTITION:/PATH, where PARTITION is a number, a name, or a
+// file system's label. Symbolic links are followed in the tree; for a dangling one,
+// the entry is the link itself.
 func (d *Disk) Find(name string) (*tree.Tree, *tree.Entry, error) {
 	part, p, ok := strings.Cut(name, ":")
 	if !ok || strings.HasPrefix(name, "/") {
@@ -56,7 +56,7 @@ func (d *Disk) Find(name string) (*tree.Tree, *tree.Entry, error) {
 	return t, e, nil
 }
 
-// dangling is the symbolic link that a path names, nil for anything else.
+// dangling is the dangling symbolic link that a path names, or nil.
 func dangling(t *tree.Tree, p string) *tree.Entry {
 	dir, name := path.Split(path.Clean("/" + p))
 	d, err := t.Lookup(dir)
@@ -71,7 +71,7 @@ func dangling(t *tree.Tree, p string) *tree.Entry {
 	return &t.Entries[i]
 }
 
-// volume is the one that is called so; "" is the root's, or the only one.
+// volume is the volume with that name; "" is the root's, or the only one.
 func (d *Disk) volume(name string) (*volume, error) {
 	if name == "" {
 		return d.defaultVolume()

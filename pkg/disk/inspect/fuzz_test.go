@@ -27,8 +27,8 @@ func stream(t testing.TB) []byte {
 	return b.Bytes()
 }
 
-// FuzzInspect looks at, checks and compares disks that were changed, three bytes
-// of input for a byte: area, place, value. Area 7 is the VMDK around the disk.
+// FuzzInspect examines, checks and compares modified disks, with three bytes of
+// input for each byte: area, offset, value. Area 7 is the VMDK around the disk.
 func FuzzInspect(f *testing.F) {
 	packed := stream(f)
 	s := hybrid(f, root())
@@ -70,7 +70,7 @@ func FuzzInspect(f *testing.F) {
 	})
 }
 
-// look does all that can be done with a disk. Errors are as good as results.
+// look does everything that can be done with a disk. Errors are allowed.
 func look(t *testing.T, dev device, other *Disk) {
 	d, err := open(dev)
 	if err != nil {

@@ -49,7 +49,7 @@ func bzImage(version string) string {
 	return string(b)
 }
 
-// efiProgram is the head of a program of the firmware.
+// efiProgram is the head of an EFI program.
 func efiProgram(mark string) string {
 	b := make([]byte, 4096)
 	copy(b, "MZ")

@@ -95,7 +95,7 @@ func TestReportBoard(t *testing.T) {
 	}
 }
 
-// TestCheckClean finds nothing wrong with what is written.
+// TestCheckClean finds no problem in what we write.
 func TestCheckClean(t *testing.T) {
 	for _, format := range []string{"raw", "vmdk", "vmdk-sparse", "qcow2", "qcow2-compressed", "qcow2-zstd", "vhd", "vhd-fixed", "vhdx"} {
 		ps, err := opened(t, compose(t, hybrid(t, root())), "d", format).Check(t.Context())
@@ -108,7 +108,7 @@ func TestCheckClean(t *testing.T) {
 	}
 }
 
-// TestCheckDamage finds what was done to each part of a disk.
+// TestCheckDamage finds the damage in each part of a disk.
 func TestCheckDamage(t *testing.T) {
 	b := bytesOf(t, compose(t, hybrid(t, root())))
 	for _, tt := range []struct {
@@ -142,7 +142,7 @@ func TestCheckDamage(t *testing.T) {
 	}
 }
 
-// TestCheckSPL finds a changed byte of u-boot.
+// TestCheckSPL finds a changed byte of U-Boot.
 func TestCheckSPL(t *testing.T) {
 	b := bytesOf(t, compose(t, board(t)))
 	for at, want := range map[int]string{8192 + 500: "checksum of the first stage", 8192 + 0x8000 + 200: "checksum of the uImage's data"} {
@@ -155,7 +155,7 @@ func TestCheckSPL(t *testing.T) {
 	}
 }
 
-// TestCheckOVA checks an appliance, whole and damaged.
+// TestCheckOVA checks an appliance, intact and damaged.
 func TestCheckOVA(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "d.ova")
 	if err := disk.Write(t.Context(), path, "", compose(t, hybrid(t, root())), disk.WriteOptions{Seed: []byte("seed")}); err != nil {
@@ -196,7 +196,7 @@ func TestCheckOVA(t *testing.T) {
 	}
 }
 
-// TestBare looks at a file system without a partition table.
+// TestBare examines a file system without a partition table.
 func TestBare(t *testing.T) {
 	m, err := ext4.Build(files(t, root()), ext4.Options{Label: "BARE"})
 	if err != nil {
@@ -242,7 +242,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestCheckVerity checks a root with a hash tree, whole and damaged, beside swap.
+// TestCheckVerity checks a root with a hash tree, intact and damaged, beside swap.
 func TestCheckVerity(t *testing.T) {
 	s := hybrid(t, root())
 	s.Partitions[1].Size = bytesize.Partition{Bytes: 32 << 20}
@@ -272,7 +272,8 @@ func run(t testing.TB, stdin, name string, args ...string) {
 	}
 }
 
-// TestForeign looks at a disk that others made, in formats that others wrote.
+// TestForeign examines disks made by other programs, in formats written by other
+// programs.
 func TestForeign(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -333,7 +334,7 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// TestDisc looks at a disk that is a disc too.
+// TestDisc examines a disk that is also a disc.
 func TestDisc(t *testing.T) {
 	l, err := disk.Compose(t.Context(), hybrid(t, root()))
 	if err != nil {

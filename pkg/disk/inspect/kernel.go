@@ -14,7 +14,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// maxKernel bounds what a kernel is unpacked to in search of its version.
+// maxKernel bounds the decompressed size of a kernel that is searched for its
+// version.
 const maxKernel = 64 << 20
 
 // kernel says which Linux a file is. It reports whether it is one.
@@ -52,7 +53,7 @@ func (b *Boot) kernel(e *tree.Entry) bool {
 	default:
 		return false
 	}
-	if b.Version == "" { // of a compression that is not read: distributions have it in the name
+	if b.Version == "" { // its compression is not supported: distributions have the version in the name
 		_, release, _ := strings.Cut(e.Name(), "-")
 		if release != "" && release[0] >= '0' && release[0] <= '9' {
 			b.Version = clean(release)
@@ -61,8 +62,8 @@ func (b *Boot) kernel(e *tree.Entry) bool {
 	return true
 }
 
-// bzImageVersion is what the header of an x86 kernel points to: the release,
-// and then who built it (Documentation/arch/x86/boot.rst, kernel_version).
+// bzImageVersion is the text to which the header of an x86 kernel points: the
+// release, and then who built it (Documentation/arch/x86/boot.rst, kernel_version).
 func bzImageVersion(p []byte) string {
 	if len(p) < 0x210 {
 		return ""
@@ -77,7 +78,7 @@ func bzImageVersion(p []byte) string {
 	return clean(release)
 }
 
-// clean is text without what could act on a terminal.
+// clean removes from a text what could act on a terminal.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if terminal.Acts(r) {
@@ -87,8 +88,8 @@ func clean(s string) string {
 	}, strings.ToValidUTF8(s, ""))
 }
 
-// packedVersion looks into the gzip stream of a kernel that unpacks itself.
-// Other compressions are left alone.
+// packedVersion searches the gzip stream of a kernel that unpacks itself. Other
+// compressions are ignored.
 func packedVersion(r io.Reader) string {
 	br := bufio.NewReaderSize(io.LimitReader(r, maxKernel), 1<<20)
 	for tries := 0; tries < 16; {
@@ -115,7 +116,7 @@ func packedVersion(r io.Reader) string {
 	return ""
 }
 
-// banner finds the text "Linux version RELEASE " that every kernel has.
+// banner finds the text "Linux version RELEASE " that is in every kernel.
 func banner(r io.Reader) string {
 	mark := []byte("Linux version ")
 	br := bufio.NewReaderSize(io.LimitReader(r, maxKernel), 1<<18)

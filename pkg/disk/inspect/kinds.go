@@ -4,14 +4,14 @@ package inspect
 
 import "github.com/carosio/carosbuild/pkg/disk"
 
-// magic tells a kind of content by bytes at an offset. Names are blkid's, but
-// for its suffixes.
+// magic recognises a kind of content by bytes at an offset. Names are blkid's,
+// except for its suffixes.
 type magic struct {
 	off         int64
 	magic, kind string
 }
 
-// magics tell kinds of content that are recognised and not read.
+// magics recognise kinds of content that are not read.
 var magics = []magic{
 	{0, "verity\x00\x00", "verity"},
 	{0, "LUKS\xba\xbe", "luks"},
@@ -77,7 +77,7 @@ func (v *volume) udf() bool {
 	return false
 }
 
-// weakMagics have two bytes, and are asked for last.
+// weakMagics have only two bytes, and are checked last.
 var weakMagics = []magic{
 	{0, "\x85\x19", "jffs2"},
 	{1040, "\x7f\x13", "minix"},
@@ -97,8 +97,8 @@ func (v *volume) weak() string {
 	return ""
 }
 
-// checkable reports whether a kind without files is checked: a swap area, and the
-// hash tree and the disc, which are checked elsewhere.
+// checkable reports whether a kind without files is checked: a swap area; hash
+// trees and discs are checked elsewhere.
 func checkable(kind string) bool {
 	is := disk.FileSystemOf(kind)
 	return kind == "" || kind == "iso9660" || is.Name != "" && is.Open == nil

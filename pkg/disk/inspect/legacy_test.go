@@ -8,8 +8,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
-// TestBootCodeOfPartition checks an image of a partition in whose boot sector is
-// GRUB Legacy: its numbers are of the disk that it was on.
+// TestBootCodeOfPartition checks an image of a partition whose boot sector contains
+// GRUB Legacy: its numbers are those of the disk that it was on.
 func TestBootCodeOfPartition(t *testing.T) {
 	card := bytesOf(t, compose(t, board(t)))
 	p := looked(t, bytesDevice{card}).table.Parts[1]

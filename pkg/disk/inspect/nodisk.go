@@ -10,11 +10,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/partition"
 )
 
-// ErrNoDisk is the error for a file that holds no disk.
+// ErrNoDisk is the error for a file that is not a disk.
 var ErrNoDisk = errors.New("it is not a disk: it has no partition table, file system or boot code that is known, and is not empty")
 
-// recognised reports whether there is anything of a disk, or nothing at all, as
-// on a new one.
+// recognised reports whether there is anything of a disk, or nothing at all, as on
+// a new disk.
 func (d *Disk) recognised() bool {
 	if d.table.Kind != "" || d.disc != nil || len(d.volumes) > 0 {
 		return true
@@ -30,7 +30,7 @@ func (d *Disk) recognised() bool {
 	return spl != nil || err != nil || d.blank()
 }
 
-// blank reports whether the disk begins and ends with nothing.
+// blank reports whether the disk begins and ends with zeros.
 func (d *Disk) blank() bool {
 	const n = 1 << 20
 	for _, off := range []int64{0, max(d.src.Size()-n, 0)} {

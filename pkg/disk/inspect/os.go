@@ -9,7 +9,7 @@ import (
 // elfMachines are the architectures of ELF files.
 var elfMachines = map[uint16]string{3: "i386", 8: "mips", 20: "ppc", 21: "ppc64", 22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 
-// root is the volume with the operating system, nil without one.
+// root is the volume with the operating system, or nil.
 func (d *Disk) root() *volume {
 	for _, v := range d.volumes {
 		if _, err := release(v.files()); err == nil {
@@ -28,7 +28,7 @@ func release(t *tree.Tree) (*tree.Entry, error) {
 	return e, err
 }
 
-// os reads os-release and looks at a program.
+// os reads os-release and examines a program.
 func (d *Disk) os() *OS {
 	v := d.root()
 	if v == nil {

@@ -13,10 +13,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// systemFiles are what a root file system has at least one of.
+// systemFiles are files of which a root file system has at least one.
 var systemFiles = []string{"etc/os-release", "usr/lib/os-release", "sbin/init", "usr/lib/systemd/systemd", "bin/sh"}
 
-// ChoiceError is the error of System when several partitions match, or none.
+// ChoiceError is the error of System if several partitions match, or none.
 type ChoiceError struct {
 	text    string
 	Example string // a partition that can be named
@@ -42,12 +42,12 @@ func (d *Disk) choice(format string, args ...any) error {
 // maxNamed bounds how many problems and partitions an error names.
 const maxNamed = 8
 
-// System is the tree of a partition that is named as in Find, or, with "", of the
-// only file system that can be the root of an operating system: one of
-// kind.Roots. Of a disk that is a bare file system it is that one's. The
-// directory lost+found is left out when there is nothing in it. All that the tree
-// comes from is checked first: the error tells where there is damage, or what of
-// it is not read. Contents are for the caller to read.
+// System is the tree of a partition that is named as in Find or, with "", of the
+// only file system that can be the root of an operating system: one of kind.Roots.
+// For a disk that is a bare file system, it is the tree of that. The directory
+// lost+found is left out if it is empty. The file system is checked first: the
+// error says where it is damaged, or what of it is not read. Contents of files are
+// left for the caller to read.
 func (d *Disk) System(ctx context.Context, partition string) (*tree.Tree, error) {
 	v, err := d.systemVolume(partition)
 	if err != nil {
@@ -117,7 +117,7 @@ func (d *Disk) systemVolume(partition string) (*volume, error) {
 	return nil, d.choice("it has several partitions that look like the root of a system")
 }
 
-// system reports whether a volume is like the root of an operating system: a
+// system reports whether a volume looks like the root of an operating system: a
 // separate /usr has a shell, too, but no /etc.
 func (v *volume) system() bool {
 	if v.fs == nil || !v.is().Tree {
@@ -135,7 +135,8 @@ func (v *volume) system() bool {
 	return false
 }
 
-// list tells the partitions in an error. Names may be anything: they come from the disk.
+// list names the partitions in an error. Names may contain anything: they come from the
+// disk.
 func (d *Disk) list() string {
 	if len(d.volumes) == 0 {
 		return "it has no partitions"
@@ -177,7 +178,7 @@ func (d *Disk) unreadable(v *volume) error {
 	return fmt.Errorf("partition %d %s; %s", v.Number, what, d.list())
 }
 
-// withoutLostFound leaves out what mke2fs makes and e2fsck fills.
+// withoutLostFound leaves out the directory that mke2fs makes and e2fsck fills.
 func withoutLostFound(t *tree.Tree) *tree.Tree {
 	const name = "lost+found"
 	if e, err := t.Lookup(name); err != nil || e.Path != name || e.Type() != tree.Dir || len(t.Names(name)) > 0 {

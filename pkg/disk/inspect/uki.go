@@ -19,13 +19,12 @@ import (
 // unifiedName is Boot.Name of unified kernel images.
 const unifiedName = "unified kernel image"
 
-// efiName reports whether a path, in small letters, is that of a program for the
-// firmware.
+// efiName reports whether a path, in lower case, is that of an EFI program.
 func efiName(name string) bool {
 	return strings.HasPrefix(strings.TrimPrefix(name, "boot/"), "efi/") && strings.HasSuffix(name, ".efi")
 }
 
-// unified is what is in a unified kernel image, nil when the file is not one.
+// unified is the content of a unified kernel image, or nil if the file is not one.
 func unified(e *tree.Entry) *UKI {
 	m, err := uki.Read(e.Content, e.Size)
 	if err != nil || m.Open(".linux") == nil {
@@ -46,24 +45,25 @@ func unified(e *tree.Entry) *UKI {
 	return u
 }
 
-// text is a section that is text, "" without one.
+// text is the content of a text section, or "".
 func text(r *io.SectionReader) string {
 	if r == nil {
 		return ""
 	}
 	b := make([]byte, min(r.Size(), maxText))
-	n, _ := r.ReadAt(b, 0) // what cannot be read is not told
+	n, _ := r.ReadAt(b, 0) // unreadable parts are left out
 	b, _, _ = bytes.Cut(b[:n], []byte{0})
 	return string(b)
 }
 
-// line is text of which the stub makes one line.
+// line is a text that the stub treats as one line.
 func line(r *io.SectionReader) string {
 	return clean(strings.Join(strings.Fields(text(r)), " "))
 }
 
-// checkUKIs checks unified kernel images: what is in EFI/Linux has to be one
-// (Boot Loader Specification, Type #2), and what looks like one elsewhere.
+// checkUKIs checks unified kernel images: files in EFI/Linux have to be images
+// (Boot Loader Specification, Type #2), and files elsewhere are checked if they
+// look like one.
 func (d *Disk) checkUKIs(ctx context.Context) []damage.Problem {
 	var out []damage.Problem
 	tries := 0
@@ -102,9 +102,10 @@ func checkUKI(e *tree.Entry) []damage.Problem {
 	return m.Check()
 }
 
-// unified names the sections in which two unified kernel images differ, each of
-// several with the same name (Unified Kernel Image Specification, multi-profile
-// images) against the one at its place among them. Of other files it says nothing.
+// unified names the sections in which two unified kernel images differ. If several
+// have the same name (Unified Kernel Image Specification, multi-profile images),
+// each is compared with the one at the same position among them. For other files it
+// returns nothing.
 func (c *comparer) unified(ctx context.Context, a, b *tree.Entry) error {
 	if !efiName(strings.ToLower(a.Path)) || a.Size == 0 || b.Size == 0 {
 		return nil
@@ -115,7 +116,7 @@ func (c *comparer) unified(ctx context.Context, a, b *tree.Entry) error {
 		return nil
 	}
 	names, ours, theirs := byName(m, n)
-	budget := min(a.Size, b.Size) // sections may lie one over the other, and there may be many
+	budget := min(a.Size, b.Size) // sections may overlap, and there may be many
 	for _, name := range names {
 		r, s := ours[name], theirs[name]
 		if r != nil && s != nil && r.Size() == s.Size() {
@@ -130,8 +131,8 @@ func (c *comparer) unified(ctx context.Context, a, b *tree.Entry) error {
 	return nil
 }
 
-// byName gives the contents of the sections of two images by their names, and
-// the names in order. The second of a name is called "NAME 2", and so on.
+// byName returns the contents of the sections of two images by name, and the sorted
+// names. The second with the same name is called "NAME 2", and so on.
 func byName(m, n *uki.Image) (names []string, ours, theirs map[string]*io.SectionReader) {
 	list := func(m *uki.Image) map[string]*io.SectionReader {
 		out, seen := map[string]*io.SectionReader{}, map[string]int{}
@@ -152,9 +153,8 @@ func byName(m, n *uki.Image) (names []string, ours, theirs map[string]*io.Sectio
 	return names, ours, theirs
 }
 
-// section compares a section: those that are a line by their texts, others by
-// their sizes, and by their bytes where these are the same. One that is not there
-// is nil.
+// section compares a section: texts of one line as texts, others by their sizes
+// and, if these are equal, by their bytes. A missing section is nil.
 func (c *comparer) section(ctx context.Context, name string, a, b *io.SectionReader) error {
 	what := "section " + clean(name)
 	kind, _, _ := strings.Cut(name, " ")

@@ -38,7 +38,7 @@ func efiKernel(version string) string {
 	return string(b)
 }
 
-// unifiedImage is one on Debian's stub; no release means no section .uname.
+// unifiedImage is an image with Debian's stub; no release means no section .uname.
 func unifiedImage(t testing.TB, release, cmdline string) string {
 	t.Helper()
 	stub, err := os.ReadFile("/usr/lib/systemd/boot/efi/linuxx64.efi.stub")
@@ -64,7 +64,7 @@ func unifiedImage(t testing.TB, release, cmdline string) string {
 	return string(b)
 }
 
-// withUKI is a disk whose ESP has this image.
+// withUKI is a disk whose ESP contains this image.
 func withUKI(t testing.TB, image string) []byte {
 	t.Helper()
 	return bytesOf(t, compose(t, disk.Spec{
@@ -179,8 +179,8 @@ func (c *counting) ReadAt(b []byte, at int64) (int, error) {
 	return c.Reader.ReadAt(b, at)
 }
 
-// TestDiffUKIOverlaps reads an image at most twice, however many of its
-// sections are the whole of it.
+// TestDiffUKIOverlaps reads an image at most twice, however many of its sections
+// span all of it.
 func TestDiffUKIOverlaps(t *testing.T) {
 	image := []byte(unifiedImage(t, "6.1.0-1", "quiet"))
 	pe := int(binary.LittleEndian.Uint32(image[0x3c:]))
@@ -208,7 +208,7 @@ func TestDiffUKIOverlaps(t *testing.T) {
 	}
 }
 
-// TestCheckManyPrograms says when not all programs were looked at, and only then.
+// TestCheckManyPrograms reports when not all programs were examined, and only then.
 func TestCheckManyPrograms(t *testing.T) {
 	for n, want := range map[int]int{maxFiles: 0, maxFiles + 1: 1} {
 		programs := map[string]string{}

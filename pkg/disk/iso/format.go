@@ -10,12 +10,12 @@ import (
 // Sector is the size of a logical sector and block in bytes (ECMA-119, 6.1.2).
 const Sector = 2048
 
-// Start is where the volume descriptors begin, in bytes: the system area before
-// belongs to others, here to the GPT (ECMA-119, 6.2.1).
+// Start is the offset of the volume descriptors, in bytes: the system area before
+// them is for other uses, here the GPT (ECMA-119, 6.2.1).
 const Start = 16 * Sector
 
-// The sectors of a volume that this package writes. El Torito 1.0, 2.0 fixes
-// that of the boot record.
+// The sectors of a volume that this package writes. El Torito 1.0, 2.0 fixes that
+// of the boot record.
 const (
 	primarySector    = 16
 	bootRecordSector = 17
@@ -24,7 +24,7 @@ const (
 	pathTableL       = 20
 	pathTableM       = 21
 	rootSector       = 22
-	imageSector      = 23 // the image for a BIOS
+	imageSector      = 23 // the boot image for a BIOS
 )
 
 // Types of volume descriptors (ECMA-119, 8.1.1).
@@ -49,15 +49,15 @@ const (
 	sectionMore  = 0x90
 	platformBIOS = 0
 	platformEFI  = 0xEF // UEFI 2.10, 13.3.2.1
-	loadSectors  = 4    // of 512 bytes: cdboot.img, which loads the rest
-	// A count of 0 or 1 means as far as the end of the disc (UEFI 2.10,
-	// 13.3.2.1): the count has 16 bits, and 32 MiB are too little for many.
+	loadSectors  = 4    // in units of 512 bytes: cdboot.img, which loads the rest
+	// A count of 0 or 1 means up to the end of the disc (UEFI 2.10, 13.3.2.1): the
+	// count has 16 bits, and 32 MiB are not enough for many.
 	efiSectors = 1
 )
 
-// The table in a BIOS image that says where on the disc it is (mkisofs's
+// The table in a BIOS image that has its place on the disc (mkisofs's
 // -boot-info-table, which GRUB's cdboot.img reads): at 8, four words of 32 bits,
-// the last the sum of the image's words from 64 on.
+// the last of them the sum of the image's words from 64 on.
 const (
 	infoAt  = 8
 	infoEnd = 64
@@ -68,7 +68,7 @@ var (
 	be = binary.BigEndian
 )
 
-// both16 puts a number in both byte orders (ECMA-119, 7.2.3), both32 likewise
+// both16 writes a number in both byte orders (ECMA-119, 7.2.3), both32 likewise
 // (7.3.3).
 func both16(b []byte, n uint16) {
 	le.PutUint16(b, n)
@@ -80,7 +80,7 @@ func both32(b []byte, n uint32) {
 	be.PutUint32(b[4:], n)
 }
 
-// pad fills a field of text, whose rest are spaces (ECMA-119, 7.4.3.2).
+// pad fills a text field, padded with spaces (ECMA-119, 7.4.3.2).
 func pad(b []byte, s string) {
 	for i := copy(b, s); i < len(b); i++ {
 		b[i] = ' '
@@ -95,7 +95,7 @@ func descriptor(b []byte, kind byte) []byte {
 }
 
 // volumeTime is a date of a descriptor, 17 bytes (ECMA-119, 8.4.26.1). The zero
-// Time stands for none.
+// Time means none.
 func volumeTime(b []byte, t time.Time) {
 	text := "0000000000000000"
 	if !t.IsZero() {
@@ -105,7 +105,7 @@ func volumeTime(b []byte, t time.Time) {
 	b[16] = 0 // quarters of an hour from UTC
 }
 
-// record is a directory record (ECMA-119, 9.1): of where size bytes are.
+// record is a directory record (ECMA-119, 9.1): the place of size bytes.
 func record(name string, sector, size uint32, flags byte, t time.Time) []byte {
 	b := make([]byte, (33+len(name)+1)&^1)
 	b[0] = byte(len(b))

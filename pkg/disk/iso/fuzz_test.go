@@ -14,7 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// FuzzVolume has random volumes read by our reader, by isoinfo and by xorriso.
+// FuzzVolume has our reader, isoinfo and xorriso read random volumes.
 func FuzzVolume(f *testing.F) {
 	f.Add("live", int64(1700000000), uint32(4096), uint32(1024), uint32(2048), uint32(40_002))
 	f.Add("", int64(0), uint32(600), uint32(0), uint32(0), uint32(2048))
@@ -27,7 +27,7 @@ func FuzzVolume(f *testing.F) {
 			at := first + int64(efiAt)%(size-first)
 			o.EFI = Region{at * Sector, (1 + int64(efiSize)%(size-at)) * Sector}
 		}
-		if bios %= 5 << 20; bios > 0 { // more than fits, at times
+		if bios %= 5 << 20; bios > 0 { // more than fits, sometimes
 			o.BIOS = bytes.Repeat([]byte("grub!"), int(bios)/5+1)[:bios]
 		}
 		v, err := Volume(o)

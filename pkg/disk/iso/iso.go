@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package iso makes the ISO 9660 volume with El Torito boot entries that lies in
-// the free bytes between a GPT and its first partition, so that the same file
-// is a disk and a disc; and reads and checks such volumes. The volume has a
-// root directory and no other, and none of the extensions for longer names: the
-// system is in the partitions.
+// Package iso makes the ISO 9660 volume with El Torito boot entries that is in the
+// free bytes between a GPT and its first partition, so that the same file is both a
+// disk and a disc; it also reads and checks such volumes. The volume has a root
+// directory and no other, and none of the extensions for longer names: the system
+// is in the partitions.
 package iso
 
 import (
@@ -18,19 +18,19 @@ import (
 // Region is a run of bytes of the disk.
 type Region struct{ Off, Len int64 }
 
-// Options say what the volume is for.
+// Options are the parameters of the volume.
 type Options struct {
 	Size  int64  // bytes of the whole file
 	Limit int64  // the volume has to end before this byte of the file
 	ID    string // of the volume, see VolumeID
 	Time  int64  // seconds since 1970
 	EFI   Region // the EFI system partition; Len 0 for none
-	BIOS  []byte // GRUB's cdboot.img and core.img after each other; nil for none
+	BIOS  []byte // GRUB's cdboot.img followed by core.img; nil for none
 }
 
 // VolumeID makes a volume's name: d-characters, at most 32 (ECMA-119, 7.4.1). It
-// differs from all that are taken, or a search for a file system of that label
-// would find the disc instead.
+// differs from all names in taken, since otherwise a search for a file system with
+// that label would find the disc.
 func VolumeID(name string, taken ...string) string {
 	id := strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' {
@@ -49,7 +49,7 @@ func VolumeID(name string, taken ...string) string {
 	return id
 }
 
-// Volume is what to write into the file at Start. It is less than Limit-Start.
+// Volume is what to write into the file at Start. It is shorter than Limit-Start.
 func Volume(o Options) ([]byte, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("ISO 9660 volume: %w", err)
@@ -125,7 +125,7 @@ func pathTables(l, m []byte) {
 	be.PutUint16(m[6:], 1)
 }
 
-// root is the root directory: the boot parts as files, by name.
+// root is the root directory, with the boot parts as files, by name.
 func (o Options) root(b []byte, t time.Time) {
 	records := [][]byte{record("\x00", rootSector, Sector, directory, t), record("\x01", rootSector, Sector, directory, t)}
 	if len(o.BIOS) > 0 {
@@ -140,7 +140,7 @@ func (o Options) root(b []byte, t time.Time) {
 	}
 }
 
-// catalogue is the boot catalogue. The first entry is the default one; one for
+// catalogue is the boot catalogue. The first entry is the default; an entry for
 // UEFI after one for a BIOS is in its own section.
 func (o Options) catalogue(b []byte) {
 	b[0], b[30], b[31] = 1, 0x55, 0xAA
@@ -179,8 +179,8 @@ func sum16(b []byte) uint16 {
 	return sum
 }
 
-// bootInfo tells the BIOS image of size bytes where it is. The rest of image is
-// zero.
+// bootInfo writes the place of the BIOS image, of size bytes, into it. The rest of
+// image is zero.
 func bootInfo(image []byte, size int) {
 	info := image[infoAt:infoEnd]
 	clear(info)

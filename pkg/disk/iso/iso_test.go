@@ -61,7 +61,7 @@ func TestVolume(t *testing.T) {
 			}
 		}
 	}
-	// Nobody's reader shows these (ECMA-119, 9.4; El Torito, figure 4).
+	// No reader shows these (ECMA-119, 9.4; El Torito, figure 4).
 	for _, x := range []struct {
 		at   int
 		want string
@@ -139,7 +139,7 @@ func TestVolumeID(t *testing.T) {
 	}
 }
 
-// TestReadDamage changes one byte at a time of what is checked.
+// TestReadDamage changes one byte at a time of the checked structures.
 func TestReadDamage(t *testing.T) {
 	good := disc(t, options())
 	for _, x := range []struct {

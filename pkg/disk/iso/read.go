@@ -15,17 +15,17 @@ type Found struct {
 	ID      string // of the volume
 	Size    int64  // bytes
 	Entries []Entry
-	// Problems are what Read found wrong.
+	// Problems are the mistakes that Read has found.
 	Problems []damage.Problem
 }
 
 // Entry is a boot entry of El Torito.
 type Entry struct {
 	Platform byte  // 0 for a BIOS, 0xEF for UEFI
-	Off, Len int64 // of what is loaded, in bytes; Len 0 is as far as the end
+	Off, Len int64 // of the loaded data, in bytes; Len 0 is up to the end
 }
 
-// Name is what the platform is called.
+// Name is the name of the platform.
 func (e Entry) Name() string {
 	switch e.Platform {
 	case platformBIOS:
@@ -44,7 +44,7 @@ func Detect(r io.ReaderAt) bool {
 }
 
 // Read reads the descriptors, the boot catalogue and the directories of the volume
-// on a disk of size bytes, and checks them. A disk without one gives nil.
+// on a disk of size bytes, and checks them. Without a volume, it returns nil.
 func Read(r io.ReaderAt, size int64) *Found {
 	if !Detect(r) {
 		return nil

@@ -9,26 +9,26 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
-// Fields of a directory record (ECMA-119, 9.1), and where the primary descriptor
-// has that of the root.
+// Fields of a directory record (ECMA-119, 9.1), and the offset of the root's record
+// in the primary descriptor.
 const (
 	rootRecordAt = 156
 	recordMin    = 34
 	nameAt       = 33
 )
 
-// extent is where a file or directory is, in sectors and bytes.
+// extent is the place of a file or directory, in sectors and bytes.
 type extent struct{ sector, size int64 }
 
-// treeCheck goes over all directories: where they and their files are, that each
-// begins with itself and its parent, and that records fit their sectors. Contents
-// have no checksums, and extensions of names are not looked at.
+// treeCheck visits all directories and checks their places and those of their
+// files, that each begins with itself and its parent, and that records fit into
+// their sectors. Contents have no checksums, and extensions for names are ignored.
 type treeCheck struct {
 	damage.List
 	r      io.ReaderAt
 	size   int64 // of the volume, bytes
 	seen   map[int64]bool
-	budget int64 // sectors of directories to read
+	budget int64 // sectors of directories that may still be read
 }
 
 // checkTree checks the directories of a volume of size bytes, whose primary
@@ -45,7 +45,7 @@ func checkTree(r io.ReaderAt, b []byte, size int64) []damage.Problem {
 	return c.Problems()
 }
 
-// extent is that of a record, and whether it is on the volume.
+// extent is the place in a record, and whether it is on the volume.
 func (c *treeCheck) extent(where string, b []byte) (extent, bool) {
 	e := extent{int64(le.Uint32(b[2:])), int64(le.Uint32(b[10:]))}
 	switch {
@@ -59,7 +59,7 @@ func (c *treeCheck) extent(where string, b []byte) (extent, bool) {
 	return e, true
 }
 
-// directory checks a directory and gives those in it.
+// directory checks a directory and returns its subdirectories.
 func (c *treeCheck) directory(d extent) []extent {
 	where := fmt.Sprintf("ISO 9660 directory in sector %d", d.sector)
 	if c.seen[d.sector] {
@@ -100,7 +100,8 @@ func (c *treeCheck) directory(d extent) []extent {
 	return below
 }
 
-// record checks record n of a directory, and gives the directory that it names.
+// record checks record n of a directory, and returns the directory that it refers
+// to.
 func (c *treeCheck) record(where string, d extent, n int, b []byte) (extent, bool) {
 	e, ok := c.extent(fmt.Sprintf("%s, record %d", where, n+1), b)
 	self := int(b[32]) == 1 && b[nameAt] == byte(n)

@@ -12,8 +12,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// TestForeignTree reads discs that xorriso makes, with and without extensions,
-// and finds what is changed in their directories.
+// TestForeignTree reads discs made by xorriso, with and without extensions, and
+// finds changes in their directories.
 func TestForeignTree(t *testing.T) {
 	src := t.TempDir()
 	for _, name := range []string{"a/b/c/d/e/f/g/h/i/deep", "file", "empty"} {

@@ -2,8 +2,8 @@
 
 // Package kind is the table of the file systems that a partition can have: their
 // names, what each can hold, and its limits. It has no code that makes or reads
-// one, so that whatever checks a declaration need not have it either; pkg/disk
-// has the code, by the same names.
+// one, so that packages that check declarations do not need that code; pkg/disk has
+// it, by the same names.
 package kind
 
 import (
@@ -11,23 +11,23 @@ import (
 	"strings"
 )
 
-// FileSystem is what a file system can hold.
+// FileSystem describes what a file system can hold.
 type FileSystem struct {
 	Name         string
-	Older        []string // further kinds that its reader reads, such as ext2
-	Type         string   // of a partition that does not name its type; "" is linux
-	Tree         bool     // a directory with owners and modes can be made into it: it can be a root
+	Older        []string // further kinds that its reader supports, such as ext2
+	Type         string   // default type of the partition; "" is linux
+	Tree         bool     // it can be made from a directory with owners and modes: it can be a root
 	Items        bool     // files can be put on it
-	ReadOnly     bool     // it is never written to once it is made
-	Sized        bool     // nothing tells how large it has to be
-	Of           bool     // it is of another partition, whose name it takes
-	Hashed       bool     // it can be what an Of is of
-	Label        int      // bytes of its label at most; 0 for no label
-	Serial       bool     // it has a serial number for a UUID, and the label has plain characters only
+	ReadOnly     bool     // it is never written to after it is made
+	Sized        bool     // its size cannot be derived from its content
+	Of           bool     // it refers to another partition, which it names
+	Hashed       bool     // an Of can refer to it
+	Label        int      // maximum bytes of its label; 0 for no label
+	Serial       bool     // it has a serial number instead of a UUID, and the label has only plain characters
 	UUID         bool     // it has a UUID, besides that of the partition
-	Profiles     []string // words for the profile
-	Compressions []string // words for the compression, the default first
-	LostFound    bool     // a directory lost+found with nothing in it is part of the format
+	Profiles     []string // allowed profiles
+	Compressions []string // allowed compressions, the default first
+	LostFound    bool     // an empty directory lost+found is part of the format
 }
 
 // table is in the order in which messages list them.
@@ -41,7 +41,7 @@ var table = []FileSystem{
 	{Name: "verity", Of: true, UUID: true},
 }
 
-// FileSystems are all of them.
+// FileSystems are all file systems.
 func FileSystems() []FileSystem { return slices.Clone(table) }
 
 // ByName is the file system of a name.
@@ -54,7 +54,7 @@ func ByName(name string) (FileSystem, bool) {
 	return FileSystem{}, false
 }
 
-// Names are those of the file systems that have a trait, of all for nil.
+// Names are the names of the file systems with a trait, of all for nil.
 func Names(has func(FileSystem) bool) []string {
 	var names []string
 	for _, k := range table {
@@ -65,7 +65,7 @@ func Names(has func(FileSystem) bool) []string {
 	return names
 }
 
-// Roots are the kinds that the root of a system is read from.
+// Roots are the kinds from which the root of a system can be read.
 func Roots() []string {
 	var names []string
 	for _, k := range table {
@@ -77,10 +77,10 @@ func Roots() []string {
 	return names
 }
 
-// Compressions are the words of all file systems, each once.
+// Compressions are the compressions of all file systems, each once.
 func Compressions() []string { return words(func(k FileSystem) []string { return k.Compressions }) }
 
-// Profiles are the words of all file systems, each once.
+// Profiles are the profiles of all file systems, each once.
 func Profiles() []string { return words(func(k FileSystem) []string { return k.Profiles }) }
 
 func words(of func(FileSystem) []string) []string {

@@ -13,14 +13,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
-// Problem is something in an archive that VMware's products refuse, or that says
-// that it is damaged.
+// Problem is something in an archive that VMware's products refuse, or that
+// indicates damage.
 type Problem struct {
-	File string // the member, "" for the archive
+	File string // name of the member, "" for the archive
 	Text string
 }
 
-// String is one line.
+// String returns the problem on one line.
 func (p Problem) String() string {
 	if p.File == "" {
 		return p.Text
@@ -28,17 +28,17 @@ func (p Problem) String() string {
 	return p.File + ": " + p.Text
 }
 
-// Bounds of what a hostile archive can cost.
+// Bounds for hostile archives.
 const (
 	maxMembers  = 100
 	maxProblems = 100
-	maxMetadata = 1 << 20 // of descriptor and manifest
+	maxMetadata = 1 << 20 // size of descriptor and manifest
 )
 
-// Check reads all of an archive of size bytes and returns what is wrong with it:
-// order and form of the members, sums of the manifest, references between
-// descriptor, files and disks, and every grain of the disks. The error is one of
-// reading, or of ctx.
+// Check reads all of an archive of size bytes and returns its problems: order and
+// form of the members, digests of the manifest, references between descriptor,
+// files and disks, and every grain of the disks. The error is one of reading, or of
+// ctx.
 func Check(ctx context.Context, r io.ReaderAt, size int64) ([]Problem, error) {
 	c := &checker{r: &faults{ReaderAt: r}, size: size}
 	c.readMembers()
@@ -61,7 +61,8 @@ func Check(ctx context.Context, r io.ReaderAt, size int64) ([]Problem, error) {
 	return c.problems, nil
 }
 
-// faults remembers an error of reading, to tell it from one about what was read.
+// faults remembers an error of reading, to distinguish it from one about the
+// content.
 type faults struct {
 	io.ReaderAt
 	err error
@@ -75,13 +76,13 @@ func (f *faults) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// member is a file of the archive and what is claimed about it.
+// member is a file of the archive with the claims about it.
 type member struct {
 	name      string
 	off, size int64
-	algorithm string // of sum; "" without one
+	algorithm string // algorithm of sum; "" if there is none
 	sum       []byte
-	disk      *ovfDisk // that it is
+	disk      *ovfDisk // the disk that it contains
 }
 
 type checker struct {
@@ -141,8 +142,8 @@ func (c *checker) readDescriptor() *ovfEnvelope {
 	return e
 }
 
-// checkContent reads a member once, for its sum and, if it is a disk, its
-// structure.
+// checkContent reads a member once, for its digest and, if it is a disk, to check
+// its structure.
 func (c *checker) checkContent(ctx context.Context, m *member) error {
 	h := newHash(m.algorithm)
 	r := io.TeeReader(ctxio.Reader(ctx, io.NewSectionReader(c.r, m.off, m.size)), h)

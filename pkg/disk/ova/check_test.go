@@ -19,7 +19,7 @@ type testFile struct {
 	data []byte
 }
 
-// files takes an archive apart.
+// files splits an archive into its files.
 func files(t testing.TB, b []byte) []testFile {
 	t.Helper()
 	var out []testFile
@@ -40,7 +40,7 @@ func files(t testing.TB, b []byte) []testFile {
 	}
 }
 
-// pack puts it together again.
+// pack makes an archive of them again.
 func pack(t testing.TB, fs []testFile) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -59,7 +59,7 @@ func pack(t testing.TB, fs []testFile) []byte {
 	return b.Bytes()
 }
 
-// sealed has a manifest that fits.
+// sealed has a manifest that matches.
 func sealed(t testing.TB, fs []testFile) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -80,8 +80,8 @@ func small(t testing.TB) []testFile {
 	return files(t, read(t, write(t, vm, options())))
 }
 
-// TestFlips changes a byte in each part of each member: the manifest's sums
-// find it.
+// TestFlips changes a byte in each part of each member: the digests in the manifest
+// reveal it.
 func TestFlips(t *testing.T) {
 	good := read(t, write(t, full(), options()))
 	fs := files(t, good)
@@ -105,7 +105,7 @@ func TestFlips(t *testing.T) {
 	}
 }
 
-// TestProblems makes mistakes that the manifest hides.
+// TestProblems makes mistakes in archives whose manifest matches.
 func TestProblems(t *testing.T) {
 	fs := small(t)
 	replace := func(old, new string) func([]testFile) []testFile {
@@ -174,7 +174,7 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// TestManifests are those that others write, and bad ones.
+// TestManifests has manifests that other programs write, and bad ones.
 func TestManifests(t *testing.T) {
 	fs := small(t)
 	good := string(fs[1].data)
@@ -201,7 +201,7 @@ func TestManifests(t *testing.T) {
 	}
 }
 
-// TestArchives are wrong as tar archives.
+// TestArchives has invalid tar archives.
 func TestArchives(t *testing.T) {
 	good := pack(t, small(t))
 	pax := func() []byte {
@@ -261,9 +261,9 @@ func TestCheckErrors(t *testing.T) {
 	}
 }
 
-// FuzzCheck gives hostile archives. Members are changed behind a manifest that
-// fits, or else most inputs would end at its sums; of the disk, what follows its
-// descriptor.
+// FuzzCheck has hostile archives. Members are changed and get a matching manifest,
+// since otherwise most inputs would fail at the digests; of the disk, what follows
+// its descriptor is changed.
 func FuzzCheck(f *testing.F) {
 	const front = 128 * 512
 	fs := small(f)

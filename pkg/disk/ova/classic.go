@@ -3,10 +3,10 @@
 package ova
 
 // The appliances that meta-vmware's class image-ova made for redomat (CarOS 15.03
-// to 16.04): an empty disk, and a live ISO with an installer in the drive, with
-// the same ids, addresses and PCI slots of all devices. One thing differs:
-// the References name the files in the order of the archive, as DSP0243
-// requires it, though the disc's is file1 and last.
+// to 16.04): an empty disk, and a live ISO with an installer in the drive, with the
+// same ids, addresses and PCI slots of all devices. One thing differs: the
+// References list the files in the order of the archive, as DSP0243 requires,
+// although the disc's file is file1 and comes last.
 
 // nobody is the user and group of all members.
 const nobody = 65534
@@ -17,16 +17,16 @@ const (
 	classicIDE     = "3" // InstanceID
 	classicSCSI    = "4"
 	classicDisk    = 7
-	classicNIC     = 9 // however many disks there are, up to two
+	classicNIC     = 9 // regardless of the number of disks, up to two
 	slotConfig     = "slotInfo.pciSlotNumber"
 	classicVMCI    = "33"
 	classicTimeout = 180
 )
 
-// classicSlots are those of the first network interfaces.
+// classicSlots are the PCI slots of the first network interfaces.
 var classicSlots = []string{"32", "34", "35"}
 
-// classic fills in what those machines have.
+// classic adds what those machines have.
 func (vm VM) classic() VM {
 	if vm.Name == "" && vm.Product != "" && vm.Version != "" {
 		vm.Name = vm.Product + "-" + vm.Version + "_vAPP"
@@ -43,7 +43,7 @@ func (vm VM) classic() VM {
 	return vm
 }
 
-// makeClassic says the size in GiB if it is a multiple of that.
+// makeClassic states the size in GiB if it is a multiple of that.
 func (d *diskDesc) makeClassic(empty bool) {
 	if d.Capacity%gibibyte == 0 {
 		d.Capacity, d.Units = d.Capacity/gibibyte, "byte * 2^30"

@@ -23,7 +23,7 @@ import (
 
 var iso = bytes.Repeat([]byte("CD001 live "), 30000)
 
-// classic is the machine of CarOS 15.10, as its declaration asked for it.
+// classic is the machine of CarOS 15.10, as in its declaration.
 func classic(data ...int64) VM {
 	return VM{
 		Profile: Classic, Manifest: "sha1", Empty: true, NICs: 3, DataDisks: data,
@@ -49,8 +49,8 @@ func appliance(t testing.TB, vm VM) string {
 	return f.Name()
 }
 
-// at is an element by names from the root on; "#3" is the item whose InstanceID is
-// 3, and "[2]" the second element of that name.
+// at finds an element by names from the root on; "#3" is the item whose InstanceID
+// is 3, and "[2]" the second element of that name.
 func (g generic) at(path string) generic {
 	for name := range strings.SplitSeq(path, "/") {
 		n := 1
@@ -80,7 +80,7 @@ func (g generic) config(key string) string {
 	return ""
 }
 
-// classicFacts are what the appliances of meta-vmware were, line by line.
+// classicFacts are the contents of the appliances of meta-vmware, line by line.
 func classicFacts() []struct{ what, path, value, want string } {
 	const (
 		system = "VirtualSystem/"
@@ -165,7 +165,8 @@ func classicFacts() []struct{ what, path, value, want string } {
 	return facts
 }
 
-// TestClassicDescriptor walks over what is known of those appliances.
+// TestClassicDescriptor compares with everything that is known about those
+// appliances.
 func TestClassicDescriptor(t *testing.T) {
 	dir := unpack(t, appliance(t, classic(120<<30)))
 	var e generic
@@ -187,8 +188,8 @@ func TestClassicDescriptor(t *testing.T) {
 	tooltest.Run(t, "xmllint", "--noout", "--nonet", "--relaxng", "testdata/ovf.rng", filepath.Join(dir, "caros.ovf"))
 }
 
-// TestClassicArchive has the order, the owners and the sums of the members, without
-// a data disk and with one.
+// TestClassicArchive checks the order, the owners and the digests of the members,
+// without a data disk and with one.
 func TestClassicArchive(t *testing.T) {
 	for _, data := range [][]int64{nil, {120 << 30}} {
 		path := appliance(t, classic(data...))

@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// Disk is what the descriptor says about a disk and its file.
+// Disk is the descriptor's data about a disk and its file.
 type Disk struct {
 	File     string // name in the archive
 	Size     int64  // of the file, in bytes
@@ -47,7 +47,7 @@ type (
 		ID       string `xml:"ovf:diskId,attr"`
 		FileRef  string `xml:"ovf:fileRef,attr"`
 		Format   string `xml:"ovf:format,attr"`
-		// Populated is "" where it is not known.
+		// Populated is "" if it is not known.
 		Populated string `xml:"ovf:populatedSize,attr,omitempty"`
 	}
 	networkSection struct {
@@ -93,8 +93,8 @@ type (
 		Identifier  string `xml:"vssd:VirtualSystemIdentifier"`
 		Type        string `xml:"vssd:VirtualSystemType"`
 	}
-	// item has its children in alphabetical order, as the schema requires.
-	// They are text, so that "0" is not left out.
+	// item has its children in alphabetical order, as the schema requires. They are
+	// texts, so that "0" is not left out.
 	item struct {
 		Required            string   `xml:"ovf:required,attr,omitempty"`
 		Address             string   `xml:"rasd:Address,omitempty"`
@@ -137,8 +137,8 @@ type (
 	}
 )
 
-// Descriptor is the OVF descriptor of a machine with these disks, the first of
-// which is booted. The same arguments give the same bytes.
+// Descriptor is the OVF descriptor of a machine with these disks, of which the
+// first is booted. The same arguments give the same bytes.
 func Descriptor(vm VM, disks []Disk) ([]byte, error) {
 	if len(disks) == 0 {
 		return nil, fmt.Errorf("describe virtual machine: no disk")
@@ -195,7 +195,7 @@ func (vm VM) diskDesc(i int, d Disk) diskDesc {
 	return out
 }
 
-// network is that of the n-th NIC.
+// network is the network of the n-th NIC.
 func (vm VM) network(n int) string { return vm.Networks[min(n, len(vm.Networks)-1)] }
 
 func (vm VM) networks() *networkSection {

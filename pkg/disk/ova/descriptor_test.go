@@ -36,8 +36,8 @@ func testDisks(vm VM) []Disk {
 	return ds
 }
 
-// TestSchema has xmllint validate descriptors, also against the DMTF's own
-// schema where CAROSBUILD_OVF_XSD names its file.
+// TestSchema has xmllint validate descriptors, also against the DMTF's own schema
+// if CAROSBUILD_OVF_XSD names its file.
 func TestSchema(t *testing.T) {
 	for name, vm := range machines() {
 		text, err := Descriptor(vm, testDisks(vm))
@@ -81,7 +81,7 @@ func (g generic) attr(space, name string) string {
 	return ""
 }
 
-// TestTexts reads back what the user wrote.
+// TestTexts reads back the user's texts.
 func TestTexts(t *testing.T) {
 	vm := full()
 	text, err := Descriptor(vm, testDisks(vm))

@@ -7,14 +7,14 @@ import (
 	"io"
 )
 
-// discName is the name of a disc's file in the archive, of which tar takes 100
+// discName is the name of a disc's file in the archive, for which tar has 100
 // bytes.
 func discName(s string) string {
 	s = odd().ReplaceAllString(s, "_")
 	return s[max(len(s)-maxName, 0):]
 }
 
-// planDisc gives the disc its name and its sum a place.
+// planDisc chooses the disc's name and reserves space for its digest.
 func (a *archive) planDisc() error {
 	if a.vm.CDROM == nil {
 		return nil
@@ -54,18 +54,18 @@ func (a *archive) disc() error {
 	return a.member(len(a.disks), d.Name, d.Size)
 }
 
-// onlyWriter has io.CopyBuffer use its buffer.
+// onlyWriter makes io.CopyBuffer use its buffer.
 type onlyWriter struct{ io.Writer }
 
 // fileID is the id of the i-th disk's file.
 func (vm VM) fileID(i int) string {
-	if vm.Profile == Classic && vm.CDROM != nil { // whose first file is the disc
+	if vm.Profile == Classic && vm.CDROM != nil { // where the first file is the disc
 		i++
 	}
 	return fmt.Sprintf("file%d", i+1)
 }
 
-// discID is the id of the disc's file, beside those of that many disks.
+// discID is the id of the disc's file, when there are that many disks.
 func (vm VM) discID(disks int) string {
 	if vm.Profile == Classic {
 		return "file1"
@@ -73,13 +73,13 @@ func (vm VM) discID(disks int) string {
 	return fmt.Sprintf("file%d", disks+1)
 }
 
-// ide1 is the second of the two IDE controllers that a virtual machine has, where
-// VMware's products have the CD-ROM drive.
+// ide1 is the second of the two IDE controllers of a virtual machine, to which
+// VMware's products attach the CD-ROM drive.
 func ide1() item {
 	return item{Type: typeIDE, Address: "1", ElementName: "IDE controller 1", Description: "IDE controller"}
 }
 
-// drive is the CD-ROM drive on a controller, beside that many disks.
+// drive is the CD-ROM drive on a controller, when there are that many disks.
 func (vm VM) drive(disks int, parent string) item {
 	return item{
 		Type: typeCD, ElementName: "CD-ROM drive 1", HostResource: "ovf:/file/" + vm.discID(disks),

@@ -12,22 +12,22 @@ import (
 	"strings"
 )
 
-// Drives are what an archive's machine has in its drives.
+// Drives are the contents of the drives of an archive's machine.
 type Drives struct {
 	Disks      []File // in the order of the machine's items
-	Disc       *File  // in the CD-ROM drive; nil for none
+	Disc       *File  // content of the CD-ROM drive; nil for none
 	Controller Controller
-	Firmware   string // bios or efi, "" if the descriptor does not say
+	Firmware   string // bios or efi, "" if the descriptor does not state it
 }
 
-// File is where in the archive a member's content is.
+// File is the place of a member's content in the archive.
 type File struct {
 	Name     string
 	Off, Len int64 // bytes
 }
 
-// ReadDrives reads the descriptor of an archive of size bytes. What it refers to
-// and the archive does not have is left out: Check reports that.
+// ReadDrives reads the descriptor of an archive of size bytes. Files that it refers
+// to and that are not in the archive are left out: Check reports those.
 func ReadDrives(r io.ReaderAt, size int64) (Drives, error) {
 	c := &checker{r: &faults{ReaderAt: r}, size: size}
 	c.readMembers()
@@ -52,7 +52,8 @@ func ReadDrives(r io.ReaderAt, size int64) (Drives, error) {
 	return d, nil
 }
 
-// resourceFiles are the members that a HostResource can name, without its "ovf:".
+// resourceFiles are the members that a HostResource can refer to, without its
+// "ovf:".
 func (c *checker) resourceFiles(e *ovfEnvelope) map[string]File {
 	files := map[string]File{}
 	for _, f := range e.References {
@@ -83,7 +84,7 @@ func (d *Drives) add(h ovfHardware, files map[string]File) {
 		}
 	}
 	for _, it := range h.Items {
-		kind, _ := strconv.Atoi(it.ResourceType) // 0 is none of them
+		kind, _ := strconv.Atoi(it.ResourceType) // none of them is 0
 		for _, resource := range it.HostResource {
 			f, ok := files[strings.TrimPrefix(resource, "ovf:")]
 			switch {

@@ -10,11 +10,11 @@ import (
 	"strconv"
 )
 
-// Facts are what an archive's descriptor says about its machine. What it does
-// not say is zero.
+// Facts are what an archive's descriptor says about its machine. Values that it
+// does not state are zero.
 type Facts struct {
 	Name, Product, Vendor, Version string
-	Guest                          string // VMware's name of the operating system
+	Guest                          string // VMware's name for the operating system
 	Hardware                       string // such as vmx-13
 	Firmware                       string // bios or efi
 	Cores                          int
@@ -47,8 +47,8 @@ type factsEnvelope struct {
 	} `xml:"VirtualSystem"`
 }
 
-// Read reads the descriptor of an archive of size bytes. Whether the archive is
-// whole is for Check to say.
+// Read reads the descriptor of an archive of size bytes. Check tells whether the
+// archive is complete.
 func Read(r io.ReaderAt, size int64) (Facts, error) {
 	c := &checker{r: &faults{ReaderAt: r}, size: size}
 	c.readMembers()
@@ -82,16 +82,16 @@ func Read(r io.ReaderAt, size int64) (Facts, error) {
 	return f, nil
 }
 
-// item notes a part of the machine.
+// item notes a component of the machine.
 func (f *Facts) item(kind, quantity, units string) {
-	k, _ := strconv.Atoi(kind) // 0 is none of them
+	k, _ := strconv.Atoi(kind) // none of them is 0
 	n, _ := strconv.Atoi(quantity)
 	switch k {
 	case typeEthernet:
 		f.NICs++
 	case typeProcessor:
 		f.Cores = n
-	case typeMemory: // in units that are written like those of disks
+	case typeMemory: // in units written like those of disks
 		f.Memory, _ = ovfDisk{Capacity: quantity, Units: units}.capacity()
 	}
 }

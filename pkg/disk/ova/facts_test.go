@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestRead reads back what a descriptor was made of.
+// TestRead reads back the data from which a descriptor was made.
 func TestRead(t *testing.T) {
 	b := read(t, write(t, full(), options()))
 	got, err := Read(bytes.NewReader(b), int64(len(b)))

@@ -15,9 +15,9 @@ const (
 	block     = 512
 	endBlocks = 2 * block // of zeros
 
-	// maxUstar: ustar writes a size in 11 octal digits. Larger files have GNU's binary
-	// size: vSphere does not read POSIX's extended headers, and OVA has no other
-	// way.
+	// maxUstar is the largest size in ustar, 11 octal digits. Larger files have GNU's
+	// binary size: vSphere does not read POSIX's extended headers, and OVA allows
+	// nothing else.
 	maxUstar = 1<<33 - 1
 
 	descriptorEnding  = ".ovf"
@@ -48,7 +48,7 @@ const (
 	typeGraphics     = 24
 )
 
-// tarHeader is the block in front of a member, whose user and group are owner.
+// tarHeader is the header block of a member; its user and group are owner.
 func tarHeader(name string, size, mtime int64, owner int) ([]byte, error) {
 	h := tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644, Uid: owner, Gid: owner, Format: tar.FormatUSTAR}
 	h.ModTime = unixTime(mtime)
@@ -62,7 +62,7 @@ func tarHeader(name string, size, mtime int64, owner int) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// manifestLine has blanks where VMware's products want them, and nowhere else.
+// manifestLine has blanks only where VMware's products expect them.
 func manifestLine(w io.Writer, algorithm, name string, sum []byte) {
 	fmt.Fprintf(w, "%s(%s)= %x\n", algorithm, name, sum)
 }

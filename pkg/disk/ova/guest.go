@@ -4,8 +4,8 @@ package ova
 
 import "strings"
 
-// cimOS is the CIM_OperatingSystem.OSType of one of VMware's names of operating
-// systems, which OVF requires beside that name.
+// cimOS is the CIM_OperatingSystem.OSType for one of VMware's names for operating
+// systems, which OVF requires in addition to that name.
 func cimOS(guest string) int {
 	i := 0
 	if strings.Contains(guest, "64") {
@@ -24,7 +24,7 @@ func cimOS(guest string) int {
 		{"opensuse", [2]int{82, 83}},
 		{"other24xLinux", [2]int{97, 98}},
 		{"other26xLinux", [2]int{99, 100}},
-		{"other3xLinux", [2]int{99, 100}}, // the latest that CIM knows
+		{"other3xLinux", [2]int{99, 100}}, // the latest version in CIM
 		{"other4xLinux", [2]int{99, 100}},
 		{"other5xLinux", [2]int{99, 100}},
 		{"other6xLinux", [2]int{99, 100}},

@@ -33,8 +33,8 @@ func (vm VM) hardware(disks int) hardwareSection {
 	return h
 }
 
-// controllerInstance is the InstanceID of the disks' controller: its place
-// among the items, from 1.
+// controllerInstance is the InstanceID of the disks' controller: its position among
+// the items, from 1.
 const controllerInstance = "3"
 
 func (vm VM) processors() item {
@@ -93,12 +93,12 @@ func (vm VM) nic(n int) item {
 	return item{
 		Type: typeEthernet, SubType: "VmxNet3", ElementName: fmt.Sprintf("Ethernet %d", n+1),
 		Description: fmt.Sprintf("VMXNET3 on %s", name), Connection: name,
-		AutomaticAllocation: "true", AddressOnParent: strconv.Itoa(7 + n), // where VMware's own descriptors begin
+		AutomaticAllocation: "true", AddressOnParent: strconv.Itoa(7 + n), // VMware's own descriptors begin there
 		Config: configs("connectable.allowGuestControl", "true", "wakeOnLanEnabled", "true"),
 	}
 }
 
-// config is what meta-vmware's descriptors ask for.
+// config is what meta-vmware's descriptors set.
 func (vm VM) config() []config {
 	kv := []string{
 		"cpuHotAddEnabled", "false",

@@ -3,7 +3,7 @@
 package ova
 
 import (
-	"crypto/sha1" // older manifests have it
+	"crypto/sha1" // used in older manifests
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
@@ -15,7 +15,7 @@ import (
 
 var manifestEntry = lazyregexp.New(`^(SHA1|SHA256|SHA512)\(([^()]+)\)= ?([0-9A-Fa-f]{40,128})$`)
 
-// readManifest gives each member its sum.
+// readManifest assigns each member its digest.
 func (c *checker) readManifest() {
 	name := strings.TrimSuffix(c.members[0].name, descriptorEnding) + manifestEnding
 	m := c.member(name)

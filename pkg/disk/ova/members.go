@@ -55,8 +55,8 @@ func (c *checker) checkHeader(h *tar.Header) bool {
 	return false
 }
 
-// checkOrder checks for the order of DSP0243: the descriptor, then, if not at the end,
-// manifest and certificate.
+// checkOrder checks the order that DSP0243 requires: the descriptor, then, if not at
+// the end, manifest and certificate.
 func (c *checker) checkOrder() {
 	if len(c.members) == 0 {
 		c.report("", "the archive has no descriptor")

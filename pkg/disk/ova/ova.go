@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package ova writes a disk as a virtual appliance for VMware: an archive of an
-// OVF 1.x descriptor, a manifest of sums, the disk as a streamOptimized VMDK and, if
-// asked for, an ISO in the CD-ROM drive. It also checks such archives. Signed manifests, appliances of several
-// machines and properties that a guest reads are left out.
+// Package ova writes a disk as a virtual appliance for VMware: an archive of an OVF 1.x descriptor,
+// a manifest of digests, the disk as a streamOptimized VMDK and, if requested, an ISO in the CD-ROM
+// drive. It also checks such archives. Signed manifests, appliances of several machines and
+// properties for the guest are left out.
 package ova
 
 import (
@@ -25,24 +25,27 @@ import (
 // Options of Write. The same source, machine, Name, Time, identifiers and Level
 // give the same bytes.
 type Options struct {
-	// Name begins the names in the archive: NAME.ovf, NAME-disk1.vmdk. What would
-	// not look the same in a URL becomes an underscore; "" means vm.
+	// Name begins the names in the archive: NAME.ovf, NAME-disk1.vmdk. Characters
+	// that would be changed in a URL become an underscore; "" means vm.
 	Name string
 	Time int64 // of the members, seconds since 1970
-	// Disk has identifiers, level and workers for the disk, and its progress.
-	// Those of the data disks derive from it. Its Name has no effect.
+	// Disk has identifiers, level and workers for the disk, and its progress
+	// callback. The identifiers of data disks are derived
+	// from these. Its Name has no
+	// effect.
 	Disk vmdk.Options
 }
 
-// alignment of the first disk's data in the archive, for readers of the archive.
+// alignment of the first disk's data in the archive, for programs that read the
+// archive
 const alignment = 4096
 
-// odd matches what a URL (RFC 3986) or a shell would change.
+// odd matches characters that a URL (RFC 3986) or a shell would change.
 var odd = lazyregexp.New(`[^A-Za-z0-9._-]`)
 
 // Write writes the archive to w, a new and empty file. The disk is read and
-// compressed once, front to back; what is in front of it is written last,
-// because it tells its size and its sum. So w cannot be a pipe.
+// compressed once, front to back; the part before it is written last, because it
+// contains the disk's size and digest. So w cannot be a pipe.
 func Write(ctx context.Context, w io.WriterAt, src vmdk.Source, vm VM, o Options) error {
 	s, err := New(w, src.Size(), vm, o)
 	if err != nil {
@@ -51,10 +54,10 @@ func Write(ctx context.Context, w io.WriterAt, src vmdk.Source, vm VM, o Options
 	return pipeline.Run(ctx, src, pipeline.Options{Workers: o.Disk.Workers, Progress: o.Disk.Progress}, s)
 }
 
-// New is the archive for a disk of size bytes that goes through a pipeline. Its sink
+// New is the archive for a disk of size bytes that is read by a pipeline. Its sink
 // writes to w, a new and empty file. The disk is read and compressed once, front to
-// back; what is in front of it is written last, because it tells its size and its
-// sum. So w cannot be a pipe.
+// back; the part before it is written last, because it contains the disk's size and
+// digest. So w cannot be a pipe.
 func New(w io.WriterAt, size int64, vm VM, o Options) (pipeline.Sink, error) {
 	if size > maxCapacity || size%mebibyte != 0 {
 		return nil, fmt.Errorf("disk of %d bytes: VMware takes multiples of 1 MiB, up to 62 TiB", size)
@@ -67,8 +70,8 @@ func New(w io.WriterAt, size int64, vm VM, o Options) (pipeline.Sink, error) {
 	return a, a.begin(0)
 }
 
-// memberName is what the names of the members begin with. Those have to fit
-// tar's 100 bytes.
+// memberName begins the names of the members, which have to fit into tar's 100
+// bytes.
 func memberName(s string) string {
 	if s = odd().ReplaceAllString(s, "_"); s == "" {
 		return "vm"
@@ -84,9 +87,9 @@ type archive struct {
 	vm         VM
 	disks      []Disk
 	sums       [][]byte // of the disks' files
-	descriptor int64    // room for the descriptor
+	descriptor int64    // space for the descriptor
 	manifest   int64    // length of the manifest
-	at         int64    // where the next member begins
+	at         int64    // offset of the next member
 
 	pipeline.Sink // of the disk that is being written
 	file          *io.OffsetWriter
@@ -100,7 +103,7 @@ func (a *archive) writeAt(b []byte, off int64) error {
 
 func (a *archive) descriptorName() string { return a.name + descriptorEnding }
 
-// plan finds out how much room descriptor and manifest take at most.
+// plan determines how much space descriptor and manifest take at most.
 func (a *archive) plan(size int64) error {
 	for i, n := range append([]int64{size}, a.vm.DataDisks...) {
 		a.disks = append(a.disks, Disk{File: fmt.Sprintf("%s-disk%d.vmdk", a.name, i+1), Size: math.MaxInt64, Capacity: n})
@@ -137,7 +140,7 @@ func (a *archive) sumText(descriptor []byte) []byte {
 
 func (a *archive) newHash() hash.Hash { return newHash(a.vm.algorithm()) }
 
-// header is the block in front of a member.
+// header is the header block of a member.
 func (a *archive) header(name string, size int64) ([]byte, error) {
 	owner := 0
 	if a.vm.Profile == Classic {
@@ -207,7 +210,7 @@ func (a *archive) End() error {
 	return a.front()
 }
 
-// dataDisk are the options of a further disk.
+// dataDisk are the options of a data disk.
 func dataDisk(o vmdk.Options, n int) vmdk.Options {
 	id := sha256.Sum256(fmt.Appendf(nil, "data disk %d of %x %x", n, o.UUID, o.LongContentID))
 	copy(o.UUID[:], id[:16])
@@ -216,8 +219,8 @@ func dataDisk(o vmdk.Options, n int) vmdk.Options {
 	return o
 }
 
-// front writes descriptor and manifest. What the descriptor does not need of its
-// room is white space at its end, which XML allows there.
+// front writes descriptor and manifest. The unused part of the descriptor's space
+// is white space at its end, which XML allows there.
 func (a *archive) front() error {
 	text, err := Descriptor(a.vm, a.disks)
 	if err != nil {

@@ -93,7 +93,7 @@ func problems(t testing.TB, b []byte) []string {
 	return out
 }
 
-// unpack has GNU tar take the archive apart.
+// unpack has GNU tar unpack the archive.
 func unpack(t testing.TB, ova string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -131,7 +131,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// TestDisks has QEMU read the disks that were taken out of the archive.
+// TestDisks has QEMU read the disks that were extracted from the archive.
 func TestDisks(t *testing.T) {
 	dir := unpack(t, write(t, full(), options()))
 	raw := filepath.Join(dir, "raw")
@@ -155,7 +155,7 @@ func TestDisks(t *testing.T) {
 	}
 }
 
-// TestReproducible writes twice, into a file that a slow disk would give.
+// TestReproducible writes twice, once with the delays of a slow disk.
 func TestReproducible(t *testing.T) {
 	want := read(t, write(t, full(), options()))
 	o := options()
@@ -209,7 +209,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// nothing takes what is written and forgets it.
+// nothing accepts all data and discards it.
 type nothing struct{}
 
 func (nothing) WriteAt(b []byte, _ int64) (int, error) { return len(b), nil }
@@ -242,7 +242,7 @@ func TestWriteErrors(t *testing.T) {
 	}
 }
 
-// TestLargeMember is about the one field of tar that 8 GiB do not fit.
+// TestLargeMember tests the one field of tar into which 8 GiB do not fit.
 func TestLargeMember(t *testing.T) {
 	for _, c := range []struct {
 		size   int64

@@ -15,8 +15,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// The parts of any OVF descriptor that Check looks at. Names are matched
-// without their namespaces; the root's is compared.
+// The parts of any OVF descriptor that Check examines. Names are matched without
+// their namespaces; the root's namespace is compared.
 type (
 	ovfEnvelope struct {
 		XMLName    xml.Name
@@ -80,7 +80,7 @@ type (
 	}
 )
 
-// parseDescriptor reads one XML document, the whole of b.
+// parseDescriptor parses one XML document, which is all of b.
 func parseDescriptor(b []byte) (*ovfEnvelope, error) {
 	var e ovfEnvelope
 	d := xml.NewDecoder(bytes.NewReader(b))

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestPinned has the bytes of machines that declarations have asked for since
-// long: what came later must not change them.
+// TestPinned has the bytes of machines from old declarations: later features must
+// not change them.
 func TestPinned(t *testing.T) {
 	for name, want := range map[string]string{
 		"full": "e44271c98b391660",

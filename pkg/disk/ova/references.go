@@ -80,8 +80,8 @@ func (c *checker) reference(f ovfFile) *member {
 	return m
 }
 
-// checkSystems checks that the machine is complete and that what it refers to
-// is there.
+// checkSystems checks that the machine is complete and that everything it refers to
+// exists.
 func (c *checker) checkSystems(e *ovfEnvelope) {
 	name := c.members[0].name
 	if len(e.Systems) != 1 {
@@ -145,7 +145,7 @@ func (c *checker) checkItems(e *ovfEnvelope, items []ovfItem) {
 	}
 }
 
-// resources are what a HostResource can name, without its "ovf:".
+// resources are what a HostResource can refer to, without its "ovf:".
 func (e *ovfEnvelope) resources() map[string]bool {
 	known := map[string]bool{}
 	if e.Disks != nil {

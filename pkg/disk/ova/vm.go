@@ -14,10 +14,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// VM is the virtual machine that an appliance asks for. Its zero value is one
-// of 2 cores and 8 GiB without network, and boots the disk.
+// VM is the virtual machine that an appliance describes. The zero value has 2 cores
+// and 8 GiB without network, and boots the disk.
 type VM struct {
-	Name        string // in the inventory; "" means Product, else Options.Name
+	Name        string // name in the inventory; "" means Product, else Options.Name
 	Product     string
 	ProductURL  string
 	Vendor      string
@@ -28,25 +28,25 @@ type VM struct {
 	Cores      int        // 0 means 2
 	Memory     int64      // bytes, a multiple of 4 MiB; 0 means 8 GiB
 	NICs       int        // of type VMXNET3
-	Networks   []string   // of the NICs, in order, the last one for all that follow; nil means VM Network
-	Controller Controller // of all disks; "" means PVSCSI
+	Networks   []string   // networks of the NICs, in order, the last one for all that follow; nil means VM Network
+	Controller Controller // controller of all disks; "" means PVSCSI
 	Hardware   string     // such as vmx-13, or several, the oldest first; "" means vmx-13, which ESXi 6.5 has
-	Guest      string     // VMware's name of the operating system; "" means debian10_64Guest, the newest Debian of vmx-13
+	Guest      string     // VMware's name for the operating system; "" means debian10_64Guest, the newest Debian in vmx-13
 	Firmware   string     // bios or efi; "" means bios
-	DataDisks  []int64    // sizes in bytes of further, empty disks; multiples of 1 MiB
+	DataDisks  []int64    // sizes in bytes of additional, empty disks; multiples of 1 MiB
 
-	EULA       string // accepted when it is deployed; "" for none
+	EULA       string // to be accepted when it is deployed; "" for none
 	Annotation string // notes of the machine
 
-	CDROM    *Disc   // in the drive; nil for no drive
-	Empty    bool    // there is nothing on the first disk
+	CDROM    *Disc   // disc in the drive; nil for no drive
+	Empty    bool    // the first disk is blank
 	Manifest string  // sha256 or sha1; "" means sha256
 	Profile  Profile // "" means the form of this package
 }
 
 // Disc is an ISO 9660 image, a file of the archive.
 type Disc struct {
-	Name    string // of the file; as in Options.Name, some characters become underscores
+	Name    string // name of the file; as in Options.Name, some characters become underscores
 	Size    int64  // bytes
 	Content io.ReaderAt
 }
@@ -58,7 +58,7 @@ type Profile string
 // nothing else: see classic.go.
 const Classic Profile = "classic"
 
-// Controller is what the disks are attached to.
+// Controller is the controller that the disks are attached to.
 type Controller string
 
 // The controllers.
@@ -70,7 +70,7 @@ const (
 	NVMe     Controller = "nvme" // needs vmx-13
 )
 
-// What VMware's products take.
+// Limits of VMware's products.
 const (
 	maxNICs     = 10
 	maxDisks    = 15 // on one NVMe or SCSI controller
@@ -119,8 +119,8 @@ func (vm VM) complete(name string) VM {
 	return vm
 }
 
-// Check says all that is wrong with the machine, so that it can be known before
-// there is a disk.
+// Check reports all mistakes in the machine, so that they are known before there is
+// a disk.
 func (vm VM) Check() error {
 	vm = vm.complete("")
 	return errors.Join(vm.checkTexts(), vm.checkHardware(), vm.checkDisks(), vm.checkForm())
@@ -155,8 +155,8 @@ func (vm VM) checkTexts() error {
 	return errors.Join(errs...)
 }
 
-// isText reports whether s can be in XML (its section 2.2) and has no
-// control characters but those.
+// isText reports whether s can be in XML (its section 2.2) and has no control characters
+// except for those in controls.
 func isText(s, controls string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
 		return unicode.IsControl(r) && !strings.ContainsRune(controls, r) || r == 0xFFFE || r == 0xFFFF
@@ -221,7 +221,7 @@ func (vm VM) checkForm() error {
 	return errors.Join(errs...)
 }
 
-// algorithm is the name in the manifest, "" for an unknown one.
+// algorithm is the name in the manifest, or "" for an unknown one.
 func (vm VM) algorithm() string {
 	switch vm.Manifest {
 	case "", "sha256":
@@ -232,7 +232,7 @@ func (vm VM) algorithm() string {
 	return ""
 }
 
-// subType is the controller's rasd:ResourceSubType, "" for an unknown one.
+// subType is the controller's rasd:ResourceSubType, or "" for an unknown one.
 func (c Controller) subType() string {
 	switch c {
 	case PVSCSI:
@@ -251,7 +251,7 @@ func (c Controller) subType() string {
 
 func (c Controller) scsi() bool { return c == PVSCSI || c == LSILogic || c == LSISAS }
 
-// unit is the address of the n-th disk. That of a SCSI controller itself is 7.
+// unit is the address of the n-th disk. A SCSI controller itself has address 7.
 func (c Controller) unit(n int) int {
 	if c.scsi() && n >= 7 {
 		return n + 1

@@ -9,8 +9,8 @@ import (
 	"unicode/utf16"
 )
 
-// What the reader needs of the formats: the MBR as PC DOS left it, GPT after
-// the UEFI specification 2.10, section 5.3. Integers are little endian.
+// What the reader needs of the formats: the MBR of PC DOS, and GPT after the UEFI
+// specification 2.10, section 5.3. Integers are little endian.
 
 var le = binary.LittleEndian
 
@@ -20,10 +20,10 @@ const (
 	mbrMagic      = 0xAA55
 
 	gptMagic     = "EFI PART"
-	gptHeader    = 92 // bytes that revision 1.0 has
+	gptHeader    = 92 // bytes in revision 1.0
 	gptEntrySize = 128
-	maxArray     = 1 << 20 // bytes of an array that is read; the usual one has 16 KiB
-	maxLogical   = 128     // logical partitions that are read
+	maxArray     = 1 << 20 // maximum bytes of an array that is read; the usual one has 16 KiB
+	maxLogical   = 128     // maximum number of logical partitions that are read
 
 	typeProtective = 0xEE
 )
@@ -63,7 +63,7 @@ func formatGUID(b []byte) string {
 	return strings.ToUpper(fmt.Sprintf("%08x-%04x-%04x-%x-%x", le.Uint32(b), le.Uint16(b[4:]), le.Uint16(b[6:]), b[8:10], b[10:16]))
 }
 
-// parseName is the name of an entry: UTF-16, ended by NUL.
+// parseName is the name of an entry: UTF-16, terminated by NUL.
 func parseName(b []byte) string {
 	var u []uint16
 	for ; len(b) >= 2; b = b[2:] {

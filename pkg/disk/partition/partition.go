@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package partition computes where partitions go, writes GPT and MBR tables as
-// image extents, and reads and checks those of a disk. Writing logical
-// partitions inside an extended one, and changing a table that exists, are left
-// out.
+// Package partition computes the places of partitions, writes GPT and MBR tables as
+// image extents, and reads and checks those of a disk. Writing logical partitions
+// inside an extended one, and changing an existing table, are left out.
 package partition
 
 import (
@@ -15,12 +14,12 @@ import (
 const SectorSize = 512
 
 const (
-	// Align is where partitions start by default: multiples of 1 MiB.
+	// Align is the default alignment of partitions: 1 MiB.
 	Align = 1 << 20
 
 	gptFront  = 34 * SectorSize // LBA 0 to 33: protective MBR, header, 128 entries
 	gptBack   = 33 * SectorSize // entries and header again
-	mbrBoot   = 440             // boot code ends where the disk signature starts
+	mbrBoot   = 440             // the disk signature, which ends the boot code
 	mbrMax    = 4
 	gptMax    = 128
 	mbrSector = 1 << 32 // sector numbers and counts are 32 bits
@@ -35,25 +34,25 @@ const (
 	MBR Kind = "mbr"
 )
 
-// Rest as a Request's size takes what is left.
+// Rest as a Request's size takes the remaining space.
 const Rest int64 = -1
 
 // Request asks for a partition.
 type Request struct {
 	Name  string // for messages; "" means the number
 	Start int64  // in bytes; 0 means the next aligned offset
-	Size  int64  // in bytes, rounded up to sectors; Rest for what is left
-	Align int64  // of a Start that is chosen; 0 means Align
+	Size  int64  // in bytes, rounded up to sectors; Rest for the remaining space
+	Align int64  // of a Start that is not given; 0 means Align
 }
 
-// Region is raw data at a fixed place.
+// Region is raw data at a fixed offset.
 type Region struct {
 	Name string
 	Off  int64
 	Len  int64
 }
 
-// Slot is where a partition is, in bytes.
+// Slot is the place of a partition, in bytes.
 type Slot struct{ Start, Size int64 }
 
 // End is the first byte after the slot.
@@ -66,9 +65,9 @@ func layoutError(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrLayout, fmt.Sprintf(format, args...))
 }
 
-// Place gives every request its slot, in order, and returns the size of the
-// disk in bytes: diskSize, or when that is 0 the least multiple of 1 MiB that
-// holds everything. Partitions whose start is chosen avoid the blobs.
+// Place gives every request its slot, in order, and returns the size of the disk in
+// bytes: diskSize or, if that is 0, the smallest multiple of 1 MiB that contains
+// everything. Partitions without a given start avoid the blobs.
 func Place(kind Kind, parts []Request, blobs []Region, diskSize int64) ([]Slot, int64, error) {
 	p := &placer{kind: kind, parts: parts, blobs: blobs, size: diskSize, slots: make([]Slot, len(parts))}
 	if err := p.check(); err != nil {
@@ -138,8 +137,8 @@ func (p *placer) usable() (from, to int64) {
 	return SectorSize, p.size
 }
 
-// place goes forward from the front, and from the back to the partition that
-// takes the rest.
+// place goes forward from the front, and backward from the end to the partition
+// that takes the rest.
 func (p *placer) place() error {
 	next, rest := int64(Align), len(p.parts)
 	for i, r := range p.parts {
@@ -194,7 +193,8 @@ func (r Request) align() int64 {
 	return Align
 }
 
-// avoid is the first aligned offset from next on where r meets no blob.
+// avoid is the first aligned offset from next on at which r does not overlap a
+// blob.
 func (p *placer) avoid(next int64, r Request) int64 {
 	start := roundUp(next, r.align())
 	for again := true; again; {

@@ -179,7 +179,7 @@ func FuzzPlace(f *testing.F) {
 	})
 }
 
-// sfdisk is the part of sfdisk -J that the tests compare.
+// sfdisk is the part of the output of sfdisk -J that the tests compare.
 type sfdisk struct {
 	Label      string `json:"label"`
 	ID         string `json:"id"`
@@ -254,7 +254,7 @@ func TestGPT(t *testing.T) {
 	}
 }
 
-// A hybrid MBR: sfdisk's view of it, and sgdisk finds the GPT unharmed.
+// A hybrid MBR: sfdisk reads it, and sgdisk finds the GPT intact.
 func TestHybrid(t *testing.T) {
 	tab := gptTable()
 	tab.Signature = 0xCA405D01

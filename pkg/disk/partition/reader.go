@@ -11,30 +11,30 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
-// Found is the table that a disk has.
+// Found is the partition table of a disk.
 type Found struct {
 	Kind      Kind  // "" for none
-	Sector    int64 // bytes that its numbers count: 512, or 4096 with some GPT
+	Sector    int64 // sector size in bytes that its numbers count: 512, or 4096 with some GPT
 	Size      int64 // of the disk, in bytes
 	GUID      string
 	Signature uint32
-	Boot      []byte // the first 440 bytes; nil when they are zero
-	Hybrid    bool   // an MBR beside GPT that has more than the protective entry
+	Boot      []byte // the first 440 bytes; nil if they are zero
+	Hybrid    bool   // an MBR beside a GPT that has more than the protective entry
 	Parts     []Part
-	Places    []Slot // where the table's own structures are, of all copies
+	Places    []Slot // the places of the table's own structures, of all copies
 	Problems  []damage.Problem
 }
 
-// Part is a partition of a Found table. Type is a GUID or two hexadecimal
-// digits; TypeName has a name for it.
+// Part is a partition of a Found table. Type is a GUID or two hexadecimal digits;
+// TypeName is its name.
 type Part struct {
 	Entry
 	Number  int  // as in /dev/sdaN
 	Logical bool // MBR: inside the extended partition
 }
 
-// AttributeNames are the names of the partition's attributes, as AttributeBits
-// takes them; those without a name are left out.
+// AttributeNames are the names of the partition's attributes, as for AttributeBits;
+// attributes without a name are left out.
 func (p Part) AttributeNames() []string {
 	var out []string
 	for _, a := range attributes() {
@@ -53,8 +53,8 @@ type reader struct {
 	disc     bool // an ISO 9660 volume begins on the disk
 }
 
-// Read reads the partition table of a disk of size bytes. What is wrong with
-// the table is in Problems; the error is one of reading.
+// Read reads the partition table of a disk of size bytes. Mistakes in the table are
+// in Problems; the error is a read error.
 func Read(r io.ReaderAt, size int64) (*Found, error) {
 	d := &reader{r: r, out: Found{Sector: SectorSize, Size: size}}
 	if size < SectorSize {
@@ -102,9 +102,9 @@ func (d *reader) place(start, size int64) {
 	d.out.Places = append(d.out.Places, Slot{Start: start, Size: size})
 }
 
-// isDisc reports whether the disk is an ISO 9660 disc, too. The table of such
-// a hybrid disc serves firmware and not a system that mounts partitions: one may
-// begin at the table itself, and others may lie within it; and a disc may be on a
+// isDisc reports whether the disk is also an ISO 9660 disc. The table of such a
+// hybrid disc is for firmware and not for a system that mounts partitions: one may
+// begin at the table itself, and others may be inside it; and a disc may be on a
 // larger medium than it was made for.
 func (d *reader) isDisc() bool {
 	b := make([]byte, len(discMark))
@@ -112,13 +112,13 @@ func (d *reader) isDisc() bool {
 	return n == len(b) && string(b) == discMark
 }
 
-// The mark of ISO 9660's primary volume descriptor.
+// The identifier of ISO 9660's primary volume descriptor.
 const (
 	discMark   = "\x01CD001"
 	discMarkAt = 16 * 2048
 )
 
-// bytes reads n bytes, or an error when the disk does not have them.
+// bytes reads n bytes, or returns an error if the disk does not have them.
 func (d *reader) bytes(off, n int64) ([]byte, error) {
 	b := make([]byte, n)
 	if k, err := d.r.ReadAt(b, off); k < len(b) {
@@ -130,7 +130,7 @@ func (d *reader) bytes(off, n int64) ([]byte, error) {
 	return b, nil
 }
 
-// mbrTable are the entries of a boot sector, if it can be a partition table: a
+// mbrTable returns the entries of a boot sector, if it can be a partition table: a
 // FAT file system's boot sector ends in the same two bytes.
 func mbrTable(b []byte) []mbrRecord {
 	if le.Uint16(b[510:]) != mbrMagic {
@@ -152,9 +152,9 @@ func mbrTable(b []byte) []mbrRecord {
 	return out
 }
 
-// fatVolume reports whether a sector is the boot sector of a FAT file system. Such
-// a one may have something in the place of a table: boot code, or an entry for
-// the whole disk that older systems want.
+// fatVolume reports whether a sector is the boot sector of a FAT file system. It
+// may have something in the place of a table: boot code, or an entry for the whole
+// disk for older systems.
 func fatVolume(b []byte) bool {
 	size, cluster := le.Uint16(b[11:]), b[13]
 	return (b[0] == 0xEB || b[0] == 0xE9) && size >= 512 && size <= 4096 && size&(size-1) == 0 && cluster != 0 && cluster&(cluster-1) == 0 &&
@@ -169,7 +169,7 @@ func (d *reader) protective(b []byte, entries []mbrRecord) {
 	}
 	i := slices.IndexFunc(entries, func(e mbrRecord) bool { return e.code == typeProtective })
 	if i < 0 {
-		if !d.disc { // for some firmware, a disc has an MBR that tells the same in its own words
+		if !d.disc { // for some firmware, a disc has an MBR with the same content in its own form
 			d.problems.Add("protective MBR", "it has no entry of type EE")
 		}
 		return

@@ -9,9 +9,8 @@ import (
 	"slices"
 )
 
-// gpt reads both copies of a GPT and uses the first that is whole. It
-// reports whether there is one, or the remains of one that expected says there
-// should be.
+// gpt reads both copies of a GPT and uses the first that is intact. It reports
+// whether there is one, or the remains of one that expected says there should be.
 func (d *reader) gpt(expected bool) (bool, error) {
 	sector, err := d.gptSector(expected)
 	if err != nil || sector == 0 {
@@ -48,8 +47,8 @@ func (d *reader) gpt(expected bool) (bool, error) {
 	return true, nil
 }
 
-// gptSector is the size of a sector by where a header is: at sector 1, or at
-// the disk's end; 0 for none.
+// gptSector is the sector size according to the place of a header: at sector 1, or
+// at the disk's end; 0 if there is none.
 func (d *reader) gptSector(expected bool) (int64, error) {
 	for _, sector := range []int64{512, 4096} {
 		for _, off := range []int64{sector, d.out.Size/sector*sector - sector} {
@@ -71,8 +70,8 @@ func (d *reader) gptSector(expected bool) (int64, error) {
 	return 0, nil
 }
 
-// copyOf reads the header at a sector and its array. Without a usable header
-// both are nil; an array that is damaged is not given.
+// copyOf reads the header at a sector and its array. Without a usable header both
+// are nil; a damaged array is not returned.
 func (d *reader) copyOf(where string, at int64) (*header, []byte, error) {
 	sector := d.out.Sector
 	if at < 1 || (at+1)*sector > d.out.Size {
@@ -156,7 +155,7 @@ func (d *reader) compare(a, b *header, aArray, bArray []byte) {
 	}
 }
 
-// entries reads those that are used.
+// entries reads the entries in use.
 func (d *reader) entries(h *header, array []byte) {
 	var guids []string
 	for i := range int64(h.entries) {

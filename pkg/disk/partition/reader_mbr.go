@@ -48,7 +48,7 @@ func (d *reader) addMBR(n int, e mbrRecord, base int64, logical bool) {
 }
 
 // logical follows the chain of tables in an extended partition: each has a
-// partition and, relative to the extended one, the next table.
+// partition and the place of the next table, relative to the extended partition.
 func (d *reader) logical(ext mbrRecord) error {
 	at := ext.start
 	for n := 5; ; n++ {

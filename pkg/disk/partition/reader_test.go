@@ -61,7 +61,7 @@ func mbrSample() Table {
 	}}
 }
 
-// TestRead reads back what the writer writes.
+// TestRead reads back the writer's output.
 func TestRead(t *testing.T) {
 	for _, tab := range []Table{gptTable(), mbrSample()} {
 		got := readBytes(t, bytesOf(t, tab))
@@ -94,7 +94,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// foreignDisk is a disk that sfdisk partitions.
+// foreignDisk is a disk partitioned by sfdisk.
 func foreignDisk(t testing.TB, script string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "disk")
@@ -131,8 +131,8 @@ func TestReadSfdisk(t *testing.T) {
 	}
 }
 
-// TestFlip changes each byte of a GPT that has a meaning: there is a problem,
-// and the partitions are read all the same.
+// TestFlip changes each significant byte of a GPT: there is a problem, and the
+// partitions can still be read.
 func TestFlip(t *testing.T) {
 	good := bytesOf(t, gptTable())
 	want := readBytes(t, good).Parts
@@ -155,7 +155,7 @@ func TestFlip(t *testing.T) {
 	}
 }
 
-// reseal makes the checksums of a disk's first GPT right again.
+// reseal corrects the checksums of a disk's first GPT.
 func reseal(b []byte) {
 	sum := func(p []byte) uint32 { return crc32.ChecksumIEEE(p) }
 	binary.LittleEndian.PutUint32(b[512+88:], sum(b[1024:1024+128*128]))
@@ -246,8 +246,8 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// TestReadFATWithEntry reads no table from the boot sector of a FAT file system
-// with an entry for the whole disk in it, as mkfs.fat --mbr and old cameras write it.
+// TestReadFATWithEntry reads no table from the boot sector of a FAT file system that
+// contains an entry for the whole disk, as mkfs.fat --mbr and old cameras write it.
 func TestReadFATWithEntry(t *testing.T) {
 	b := make([]byte, 1<<20)
 	copy(b, "\xEB\x3C\x90MSDOS5.0\x00\x02\x01\x01\x00\x02\xE0\x00\x40\x0B\xF0")

@@ -28,13 +28,13 @@ type Table struct {
 // Entry is one partition.
 type Entry struct {
 	Slot
-	Type   string // what TypeGUID or TypeByte takes
+	Type   string // as for TypeGUID or TypeByte
 	Name   string // GPT: at most 36 UTF-16 units
 	GUID   string // GPT: of this partition
 	Active bool   // MBR: the boot flag
 	// Attributes of a GPT entry, see AttributeBits.
 	Attributes uint64
-	Hybrid     bool // GPT: listed in the MBR too, for what reads only that
+	Hybrid     bool // GPT: also listed in the MBR, for systems that read only that
 }
 
 // Extents are the sectors that the table occupies: the first, and for GPT the
@@ -85,10 +85,10 @@ func (t Table) writeGPT(f *memFile) error {
 		if err != nil {
 			return err
 		}
-		if !isGUID(e.GUID) { // the library would draw a random one for ""
+		if !isGUID(e.GUID) { // the library would generate a random one for ""
 			return fmt.Errorf("partition %d: GUID %q has no GUID's form", i+1, e.GUID)
 		}
-		// The library counts runes, and writes past the entry's end for others.
+		// The library counts runes, and writes beyond the entry's end for others.
 		if n := len(utf16.Encode([]rune(e.Name))); n > 36 {
 			return fmt.Errorf("partition name %q has %d UTF-16 units, and a GPT holds 36", e.Name, n)
 		}
@@ -102,9 +102,8 @@ func (t Table) writeGPT(f *memFile) error {
 }
 
 // protect makes the protective entry as the UEFI specification requires it: the
-// library leaves CHS empty and cuts the size of large disks. In a hybrid MBR it
-// comes first and ends where the first of the other entries starts, as gdisk
-// has it.
+// library leaves CHS empty and truncates the size of large disks. In a hybrid MBR
+// it comes first and ends where the first of the other entries starts, as in gdisk.
 func (t Table) protect(sector []byte) error {
 	end := min(t.Size/SectorSize, 1<<32)
 	entries := sector[446+16 : 510]
@@ -165,8 +164,8 @@ func (t Table) writeMBR(f *memFile) error {
 	return m.Write(f, t.Size)
 }
 
-// memFile is the file that go-diskfs writes its tables to: it keeps what is
-// written and can do nothing else.
+// memFile is the file to which go-diskfs writes its tables: it keeps the data and
+// can do nothing else.
 type memFile struct{ writes []chunk }
 
 type chunk struct {

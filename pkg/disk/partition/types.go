@@ -10,7 +10,7 @@ import (
 )
 
 // typeName is a partition type in both kinds of table: a GUID of the UEFI and
-// discoverable partitions specifications, and the MBR's byte, 0 for none.
+// discoverable partitions specifications, and the MBR's byte, or 0.
 type typeName struct {
 	name string
 	guid string
@@ -45,7 +45,7 @@ func typeNames() []typeName {
 	}
 }
 
-// TypeNames are the names that TypeGUID knows, in no order that means anything.
+// TypeNames are the names that TypeGUID accepts, in no particular order.
 func TypeNames() []string {
 	var names []string
 	for _, t := range typeNames() {
@@ -54,7 +54,7 @@ func TypeNames() []string {
 	return names
 }
 
-// TypeName is the name of a type as a Part has it, "" for one without.
+// TypeName is the name of a type as in a Part, or "".
 func TypeName(typ string) string {
 	for _, t := range typeNames() {
 		if strings.EqualFold(t.guid, typ) || t.code != 0 && fmt.Sprintf("%02X", t.code) == typ {
@@ -76,7 +76,7 @@ func TypeName(typ string) string {
 	return ""
 }
 
-// TypeGUID is the GPT type that a name or GUID means, in upper case.
+// TypeGUID is the GPT type for a name or GUID, in upper case.
 func TypeGUID(s string) (string, error) {
 	for _, t := range typeNames() {
 		if strings.EqualFold(t.name, s) {
@@ -89,8 +89,8 @@ func TypeGUID(s string) (string, error) {
 	return "", fmt.Errorf("partition type %q is neither a GUID nor one of %s", s, strings.Join(TypeNames(), ", "))
 }
 
-// TypeByte is the MBR type that a name, a GPT GUID with a counterpart, or one
-// or two hexadecimal digits mean.
+// TypeByte is the MBR type for a name, a GPT GUID with a counterpart, or one or two
+// hexadecimal digits.
 func TypeByte(s string) (byte, error) {
 	for _, t := range typeNames() {
 		if strings.EqualFold(t.name, s) || strings.EqualFold(t.guid, s) {
@@ -129,7 +129,7 @@ func attributes() []attribute {
 	}
 }
 
-// AttributeNames are the names that AttributeBits knows.
+// AttributeNames are the names that AttributeBits accepts.
 func AttributeNames() []string {
 	var names []string
 	for _, a := range attributes() {
@@ -138,7 +138,7 @@ func AttributeNames() []string {
 	return names
 }
 
-// AttributeBits are the attributes of a GPT entry by their names: required,
+// AttributeBits are the attributes of a GPT entry for their names: required,
 // no-block-io and legacy-boot of the UEFI specification; grow, read-only and
 // no-auto of the discoverable partitions specification.
 func AttributeBits(names []string) (uint64, error) {

@@ -45,8 +45,8 @@ func (p *placer) verify() error {
 	return nil
 }
 
-// tables is what the partition table itself occupies. A blob may hold the boot
-// code before it.
+// tables is the area that the partition table itself occupies. A blob may contain
+// the boot code before it.
 func (p *placer) tables() []area {
 	if p.kind == MBR {
 		return []area{{"the MBR partition table", mbrBoot, SectorSize}}

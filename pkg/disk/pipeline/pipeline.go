@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package pipeline goes over a disk once, for one or several formats: workers
-// read pieces of it and encode them for each format, and one writer gets them in
-// order. Holes are not read, and the number of pieces under way is bounded.
+// Package pipeline reads a disk once, for one or several formats: workers read
+// pieces of it and encode them for each format, and one writer gets them in order.
+// Holes are not read, and the number of pieces in memory is bounded.
 package pipeline
 
 import (
@@ -25,11 +25,11 @@ type Source interface {
 	NextExtent(off int64) int64
 }
 
-// Sink is a format that a disk is written in. What it makes of the disk must not
-// depend on the size of the chunks.
+// Sink is a format in which a disk is written. Its output must not depend on the
+// size of the chunks.
 type Sink interface {
 	// NewEncoder is called once for each worker. The encoder makes Out and Spans
-	// of In, which it must not change; encoders run beside each other.
+	// from In, which it must not change; encoders run concurrently.
 	NewEncoder() func(*Chunk) error
 	// Write gets the chunks in the order of the disk, one at a time.
 	Write(*Chunk) error
@@ -40,12 +40,12 @@ type Sink interface {
 // Options of Run.
 type Options struct {
 	Chunk    int64 // bytes that a worker reads at a time, a multiple of 4096 and of the blocks of all sinks; 0 means 1 MiB
-	Workers  int   // goroutines that read and encode; 0 means one a CPU
+	Workers  int   // goroutines that read and encode; 0 means one per CPU
 	Progress func(done, total int64)
 }
 
-// Chunk is a piece of the disk on its way through one Sink. Its slices are used
-// again for later chunks.
+// Chunk is a piece of the disk for one Sink. Its slices are reused for later
+// chunks.
 type Chunk struct {
 	Off   int64  // on the disk, a multiple of Options.Chunk
 	In    []byte // as long as the disk has it; aligned for O_DIRECT
@@ -55,13 +55,13 @@ type Chunk struct {
 	src Source
 }
 
-// Span says that the next Len bytes of Out stand for the disk from Off on.
+// Span says that the next Len bytes of Out represent the disk from Off on.
 type Span struct {
 	Off int64
 	Len int
 }
 
-// Add appends a block to Out, as encode appends it, with a Span for it.
+// Add appends a block to Out, using encode, and a Span for it.
 func (c *Chunk) Add(off int64, encode func(dst []byte) ([]byte, error)) error {
 	before := len(c.Out)
 	out, err := encode(c.Out)
@@ -73,11 +73,11 @@ func (c *Chunk) Add(off int64, encode func(dst []byte) ([]byte, error)) error {
 	return nil
 }
 
-// place is where a chunk is for as long as it is under way.
+// place has a chunk while it is being processed.
 type place struct {
 	off    int64
 	buf    []byte
-	chunks []Chunk // one a sink
+	chunks []Chunk // one per sink
 	err    error
 	done   chan struct{}
 }
@@ -112,7 +112,7 @@ type run struct {
 	workers           int
 	progress          func(done, total int64)
 	sinks             []Sink
-	free, todo, order chan *place // each holds every place
+	free, todo, order chan *place // each can hold every place
 }
 
 func newRun(src Source, o Options, sinks []Sink) *run {
@@ -131,10 +131,10 @@ func newRun(src Source, o Options, sinks []Sink) *run {
 	return r
 }
 
-// DefaultChunk makes long reads and few hand-overs.
+// DefaultChunk allows long reads and few hand-overs.
 const DefaultChunk = 1 << 20
 
-// plan gives out the chunks that hold anything.
+// plan hands out the chunks that contain data.
 func (r *run) plan(ctx context.Context) error {
 	defer close(r.todo)
 	defer close(r.order)
@@ -151,7 +151,7 @@ func (r *run) plan(ctx context.Context) error {
 	return nil
 }
 
-// next is the first chunk at or after off that holds anything.
+// next is the first chunk at or after off that contains data.
 func (r *run) next(off int64) int64 {
 	if off >= r.src.Size() {
 		return off
@@ -170,7 +170,7 @@ func (r *run) work(ctx context.Context) error {
 			err = encoders[i](&p.chunks[i])
 		}
 		p.err = err
-		p.done <- struct{}{} // from here on p is the writer's
+		p.done <- struct{}{} // from here on the writer owns p
 		if err != nil || ctx.Err() != nil {
 			return err
 		}
@@ -221,7 +221,7 @@ func (r *run) fill(p *place) error {
 	return nil
 }
 
-// aligned is a new slice of n bytes in memory that direct writes can take.
+// aligned is a new slice of n bytes whose memory is suitable for direct writes.
 func aligned(n int) []byte {
 	const align = 4096
 	b := make([]byte, n+align)
@@ -230,8 +230,8 @@ func aligned(n int) []byte {
 }
 
 // Blocks calls do for each block of the chunk that is not zero, in order. The
-// last block of the disk, too, is a whole one, with zeros at its end. block
-// divides Options.Chunk.
+// disk's last block is also passed as a whole one, padded with zeros. block divides
+// Options.Chunk.
 func (c *Chunk) Blocks(block int64, do func(off int64, b []byte) error) error {
 	end := (int64(len(c.In)) + block - 1) / block * block
 	for at := int64(0); at < end; at += block {
@@ -249,8 +249,8 @@ func (c *Chunk) Blocks(block int64, do func(off int64, b []byte) error) error {
 // Covered reports whether an extent of the disk touches the range.
 func (c *Chunk) Covered(off, n int64) bool { return c.src.Covered(off, n) }
 
-// IsZero reports whether all of b, which is not empty, is zero. It compares b
-// with itself shifted, which needs no block of zeros.
+// IsZero reports whether all of b, which is not empty, is zero. It compares b with
+// itself, shifted, which needs no block of zeros.
 func IsZero(b []byte) bool {
 	return b[0] == 0 && b[len(b)-1] == 0 && bytes.Equal(b[:len(b)-1], b[1:])
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
-// Check checks the file's structure: that tables and clusters are where they may
-// be, that every cluster's reference count is the number of references to it,
-// those of snapshots and bitmaps among them, and that compressed clusters can be
-// unpacked. It reads all tables and all that is compressed, and takes 8 bytes of
-// memory for each cluster of the file, of which there may be 67108864: 4 TiB with
-// clusters of 64 KiB. It gives up where ctx ends.
+// Check checks the file's structure: that tables and clusters are in valid places,
+// that every cluster's reference count is the number of references to it, including
+// those of snapshots and bitmaps, and that compressed clusters can be decompressed.
+// It reads all tables and all compressed data, and needs 8 bytes of memory for each
+// cluster of the file, of which there may be 67108864: 4 TiB with clusters of 64
+// KiB. It stops when ctx ends.
 func (q *Reader) Check(ctx context.Context) []damage.Problem {
 	n := (q.size-1)/q.cluster + 1
 	if n > maxClusters {
@@ -47,14 +47,14 @@ func (q *Reader) Check(ctx context.Context) []damage.Problem {
 
 type checker struct {
 	damage.List
-	q        *Reader  // of this check alone
-	stored   []uint32 // reference counts in the file, larger ones as the largest
+	q        *Reader  // used by this check alone
+	stored   []uint32 // reference counts in the file, capped at the largest
 	counted  []uint32 // references that were found
-	unpacked set      // level 2 tables whose compressed clusters were unpacked
-	// What a sound file needs is in proportion to its size, and so is what is
-	// done for any other.
-	room int64 // bytes that level 1 tables may still have: they are apart
-	work int64 // compressed bytes that may still be unpacked
+	unpacked set      // level 2 tables whose compressed clusters were decompressed
+	// For a valid file, the work is proportional to its size; these bounds make it
+	// so for any other file, too.
+	room int64 // bytes that level 1 tables may still have: they do not overlap
+	work int64 // compressed bytes that may still be decompressed
 }
 
 // set has a bit for each cluster of the file.
@@ -69,10 +69,10 @@ func (s set) add(cluster int64) bool {
 	return old != s[cluster/64]
 }
 
-// spot names a place in messages.
+// spot is a place in messages.
 type spot struct {
 	what string
-	no   int64 // -1 when there is but one
+	no   int64 // -1 if there is only one
 }
 
 func (s spot) String() string {
@@ -83,7 +83,7 @@ func (s spot) String() string {
 }
 
 // refer counts a reference to each cluster of a range, and reports whether the
-// range is in the file. The last cluster of a file may be cut.
+// range is in the file. The last cluster of a file may be truncated.
 func (c *checker) refer(who spot, at uint64, n int64) bool {
 	if at > uint64(c.q.size) || int64(at)+n-c.q.size >= c.q.cluster {
 		c.Add(who.String(), "%d bytes at %d, and the file has %d", n, at, c.q.size)
@@ -97,7 +97,7 @@ func (c *checker) refer(who spot, at uint64, n int64) bool {
 	return true
 }
 
-// aligned reports whether something that fills clusters is at the start of one.
+// aligned reports whether something that fills clusters starts at a cluster.
 func (c *checker) aligned(who spot, at uint64) bool {
 	if at%uint64(c.q.cluster) == 0 {
 		return true
@@ -106,7 +106,7 @@ func (c *checker) aligned(who spot, at uint64) bool {
 	return false
 }
 
-// fill reads at at, and gives zeros for what is past the file's end.
+// fill reads at at, with zeros after the file's end.
 func (c *checker) fill(b []byte, at int64) error {
 	n := min(max(c.q.size-at, 0), int64(len(b)))
 	clear(b[n:])

@@ -9,8 +9,7 @@ import (
 	"math"
 )
 
-// snapshots counts what snapshots within the file refer to. Each has a level 1
-// table.
+// snapshots counts the references of internal snapshots. Each has a level 1 table.
 func (c *checker) snapshots(ctx context.Context) {
 	h, who, be := c.q.h, spot{"snapshot table", -1}, binary.BigEndian
 	if h.snapshots > maxSnapshots {
@@ -21,7 +20,7 @@ func (c *checker) snapshots(ctx context.Context) {
 		c.Add(who.String(), "it is at %#x", h.snapshotsAt)
 		return
 	}
-	if !c.aligned(who, h.snapshotsAt) || h.snapshots == 0 { // without any, its place is checked all the same
+	if !c.aligned(who, h.snapshotsAt) || h.snapshots == 0 { // without any, the place is still checked
 		return
 	}
 	size := int64(0)
@@ -48,7 +47,7 @@ func (c *checker) snapshots(ctx context.Context) {
 	c.refer(who, h.snapshotsAt, size)
 }
 
-// bitmaps counts what bitmaps of changes within the file refer to.
+// bitmaps counts the references of internal dirty bitmaps.
 func (c *checker) bitmaps(ctx context.Context) {
 	h, be, who := c.q.h, binary.BigEndian, spot{"bitmaps", -1}
 	ext, err := c.extension(extensionBitmaps)
@@ -84,7 +83,7 @@ func (c *checker) bitmaps(ctx context.Context) {
 		}
 		length := (bitmapSize + int64(be.Uint16(dir[18:])) + int64(be.Uint32(dir[20:])) + 7) / 8 * 8
 		entries := int64(be.Uint32(dir[8:]))
-		if room -= entries * 8; room < 0 { // tables are apart
+		if room -= entries * 8; room < 0 { // tables do not overlap
 			c.Add(who.String(), "a table of %d entries", entries)
 			return
 		}
@@ -93,7 +92,7 @@ func (c *checker) bitmaps(ctx context.Context) {
 	}
 }
 
-// bitmap counts a bitmap's table and the clusters that it names.
+// bitmap counts a bitmap's table and the clusters that it refers to.
 func (c *checker) bitmap(who spot, at uint64, entries int64) {
 	if !c.aligned(who, at) || !c.refer(who, at, entries*8) {
 		return
@@ -111,8 +110,8 @@ func (c *checker) bitmap(who spot, at uint64, entries int64) {
 	}
 }
 
-// extension is the content of a header extension, nil when there is none. They
-// are in the first cluster.
+// extension is the content of a header extension, or nil. Extensions are in the
+// first cluster.
 func (c *checker) extension(kind uint32) ([]byte, error) {
 	be := binary.BigEndian
 	b := make([]byte, c.q.cluster)

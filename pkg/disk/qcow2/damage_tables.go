@@ -8,8 +8,8 @@ import (
 	"math"
 )
 
-// refcounts reads the reference counts, and counts the references to the table
-// of them and to its blocks.
+// refcounts reads the reference counts, and counts the references to their table
+// and to its blocks.
 func (c *checker) refcounts(ctx context.Context) {
 	q, who := c.q, spot{"reference count table", -1}
 	size := int64(q.h.refClusters) * q.cluster
@@ -33,8 +33,8 @@ func (c *checker) refcounts(ctx context.Context) {
 	}
 }
 
-// refcountBlock reads a block of reference counts into block, when it has any of
-// the file's clusters.
+// refcountBlock reads a block of reference counts into block, if it has counts for
+// clusters of the file.
 func (c *checker) refcountBlock(block []byte, no int64, e uint64) {
 	who := spot{"reference count block", no}
 	if e&tableReserved != 0 {
@@ -58,8 +58,8 @@ func (c *checker) refcountBlock(block []byte, no int64, e uint64) {
 	}
 }
 
-// refcount is the i-th count of a block; those of less than a byte begin with
-// its low bits.
+// refcount is the i-th count of a block; counts of less than a byte begin with its
+// low bits.
 func refcount(b []byte, i int64, order uint32) uint64 {
 	be := binary.BigEndian
 	switch order {
@@ -76,8 +76,8 @@ func refcount(b []byte, i int64, order uint32) uint64 {
 	return uint64(b[bit/8]>>(bit%8)) & (1<<(1<<order) - 1)
 }
 
-// level1 checks a level 1 table and all that it names. The flags that say that a
-// reference count is 1 are right in the active table only.
+// level1 checks a level 1 table and everything that it refers to. The flags that
+// say that a reference count is 1 are correct only in the active table.
 func (c *checker) level1(ctx context.Context, what string, at uint64, entries uint32, active bool) {
 	who, size := spot{what, -1}, int64(entries)*8
 	if size > maxL1Bytes {
@@ -111,8 +111,8 @@ func (c *checker) level1(ctx context.Context, what string, at uint64, entries ui
 	}
 }
 
-// level2 checks the level 2 table that an entry of level 1 names. No table is
-// gone through twice for the same level 1 table.
+// level2 checks the level 2 table that a level 1 entry refers to. No table is
+// visited twice for the same level 1 table.
 func (c *checker) level2(ctx context.Context, b []byte, who spot, e uint64, active bool, own set) {
 	if e&l1Reserved != 0 {
 		c.Add(who.String(), "reserved bits are set: %#x", e)
@@ -161,7 +161,7 @@ func (c *checker) compressed(who spot, e uint64, unpack bool) {
 	if !c.refer(who, at, n) || !unpack {
 		return
 	}
-	// No deflate stream is shorter than a thousandth of what comes out.
+	// No deflate stream is shorter than a thousandth of its decompressed size.
 	cost := max(n, c.q.cluster>>10)
 	if c.work >= 0 && c.work < cost {
 		c.Add(who.String(), "more is compressed than the file has room for; the rest is not unpacked")
@@ -174,7 +174,7 @@ func (c *checker) compressed(who spot, e uint64, unpack bool) {
 	}
 }
 
-// plain checks the entry of a cluster that is not compressed.
+// plain checks the entry of an uncompressed cluster.
 func (c *checker) plain(who spot, e uint64, active bool) {
 	if e&l2Reserved != 0 {
 		c.Add(who.String(), "reserved bits are set: %#x", e)
@@ -191,8 +191,8 @@ func (c *checker) plain(who spot, e uint64, active bool) {
 	}
 }
 
-// copied checks the flag that says that a cluster's reference count is 1, so
-// that it is written in its place.
+// copied checks the flag that says that a cluster's reference count is 1, in which
+// case the cluster is written in place.
 func (c *checker) copied(who spot, e, at uint64) {
 	n := c.stored[at/uint64(c.q.cluster)]
 	switch said := e&entryCopied != 0; {

@@ -19,7 +19,7 @@ import (
 )
 
 // qemuKinds are arguments of qemu-img convert. Preallocation and compression
-// exclude one another.
+// exclude each other.
 var qemuKinds = [][]string{
 	{},
 	{"-c"},
@@ -47,8 +47,8 @@ func convert(t testing.TB, raw string, args ...string) string {
 	return path
 }
 
-// TestCheckClean finds nothing wrong with what is written here and by QEMU, and
-// reads both.
+// TestCheckClean finds no problem in files written here and by QEMU, and reads
+// both.
 func TestCheckClean(t *testing.T) {
 	for name, m := range images(t) {
 		for kind, o := range kinds() {
@@ -103,8 +103,8 @@ func TestCheckSnapshots(t *testing.T) {
 	}
 }
 
-// problems is what Open or Check says; mine are those of them that QEMU does not
-// look for.
+// problems are what Open or Check reports; mine are those that QEMU does not look
+// for.
 func problems(t testing.TB, b []byte) (all string, mine bool) {
 	t.Helper()
 	q, err := Open(bytes.NewReader(b), int64(len(b)))
@@ -136,7 +136,7 @@ func small(t testing.TB, args ...string) []byte {
 	return b
 }
 
-// tables are where a file has header, tables and counts: offset and length.
+// tables are the places of header, tables and counts in a file: offset and length.
 func tables(t testing.TB, b []byte) [][2]int {
 	t.Helper()
 	h, err := parseHeader(b)
@@ -228,7 +228,8 @@ func TestCheckDamage(t *testing.T) {
 	}
 }
 
-// TestCheckBounds has files whose checks would take memory or time without end.
+// TestCheckBounds has files whose unbounded checks would take endless memory or
+// time.
 func TestCheckBounds(t *testing.T) {
 	good := small(t, "-o", "cluster_size=4k")
 	for _, size := range []int64{15 << 40, 7 << 60} { // as sparse files can claim
@@ -265,7 +266,7 @@ func TestCheckBounds(t *testing.T) {
 	if got, _ := problems(t, b); !strings.Contains(got, "more entries than the file has room for") {
 		t.Errorf("many snapshots: %.300s", got)
 	}
-	// All clusters of the disk are the same compressed one.
+	// All clusters of the disk are the same compressed cluster.
 	p := small(t, "-c", "-o", "cluster_size=64k")
 	if h, err = parseHeader(p); err != nil {
 		t.Fatal(err)
@@ -313,7 +314,7 @@ func TestCheckBitmaps(t *testing.T) {
 	}
 }
 
-// TestCheckEnds: a check that is not wanted any more finds nothing.
+// TestCheckEnds: a cancelled check reports nothing.
 func TestCheckEnds(t *testing.T) {
 	b := small(t)
 	b = b[:len(b)-clusterSize]
@@ -331,8 +332,8 @@ func TestCheckEnds(t *testing.T) {
 	}
 }
 
-// FuzzCheck gives hostile files, four bytes of input for a byte of a file: area,
-// place, value. What has no problem can be read.
+// FuzzCheck has hostile files, with four bytes of input for each byte of a file:
+// area, offset, value. A file without problems can be read.
 func FuzzCheck(f *testing.F) {
 	snapshots, err := os.ReadFile(withSnapshots(f, "cluster_size=4k"))
 	if err != nil {

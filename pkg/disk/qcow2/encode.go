@@ -7,12 +7,12 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// inflateReach is how far back QEMU's reader promises to look: it sets zlib's
+// inflateReach is the largest distance that QEMU's reader supports: it sets zlib's
 // window to 4 KiB.
 const inflateReach = 4096
 
-// newEncoder gives a function that appends a cluster to dst as it is stored.
-// One that is clusterSize long is stored as it is.
+// newEncoder returns a function that appends a cluster to dst in its stored form. A
+// result of clusterSize bytes is stored uncompressed.
 func newEncoder(o Options) func(dst, cluster []byte) []byte {
 	var pack func(dst, cluster []byte) []byte
 	switch {
@@ -25,7 +25,7 @@ func newEncoder(o Options) func(dst, cluster []byte) []byte {
 		}
 		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithWindowSize(clusterSize))
 		if err != nil {
-			panic(err) // no option of these can be refused
+			panic(err) // these options are always valid
 		}
 		pack = func(dst, cluster []byte) []byte { return e.EncodeAll(cluster, dst) }
 	default:

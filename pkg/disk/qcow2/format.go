@@ -7,9 +7,9 @@ import (
 	"fmt"
 )
 
-// The on-disk format, after "docs/interop/qcow2" of QEMU. Everything is
-// big-endian. A cluster is the unit of allocation; a level 2 table fills a
-// cluster and names clusters, the level 1 table names level 2 tables.
+// The on-disk format, after "docs/interop/qcow2" of QEMU. Everything is big-endian.
+// A cluster is the unit of allocation; a level 2 table fills a cluster and refers
+// to clusters, the level 1 table refers to level 2 tables.
 const (
 	magic      = 0x514649FB // "QFI" and 0xFB
 	headerSize = 112        // of version 3 with a compression type
@@ -33,7 +33,7 @@ const (
 
 	refcountOrder    = 4 // reference counts of 1<<4 bits
 	maxRefcountOrder = 6
-	maxL1Bytes       = 32 << 20 // what QEMU reads
+	maxL1Bytes       = 32 << 20 // the largest that QEMU reads
 	maxClusters      = 1 << 26  // of a file that is checked
 	maxSnapshots     = 65536    // and these three, as QEMU
 	maxBitmaps       = 65535
@@ -53,7 +53,7 @@ const (
 	compressedShift = 62 - (clusterBits - 8) // of the number of sectors in a compressed entry
 )
 
-// Compression is how compressed clusters are made.
+// Compression is the compression of clusters.
 type Compression uint8
 
 // The kinds of compression that the format knows.
@@ -62,7 +62,7 @@ const (
 	Zstd Compression = 1 // QEMU 5.1 and later
 )
 
-// header is the part of the file's header that anything depends on.
+// header has the fields of the file's header that matter.
 type header struct {
 	version       uint32
 	backing       uint64 // offset of the backing file's name
@@ -82,8 +82,7 @@ type header struct {
 	compression   Compression
 }
 
-// bytes is the header as it is in the file, with the end mark of its
-// extensions.
+// bytes is the header in its on-disk form, with the end mark of its extensions.
 func (h header) bytes() []byte {
 	be := binary.BigEndian
 	b := make([]byte, headerSize+8)
@@ -104,7 +103,7 @@ func (h header) bytes() []byte {
 	return b
 }
 
-// parseHeader reads headers of versions 2 and 3; b is the file's start.
+// parseHeader parses headers of versions 2 and 3; b is the file's start.
 func parseHeader(b []byte) (header, error) {
 	be := binary.BigEndian
 	if len(b) < 72 || be.Uint32(b) != magic {

@@ -14,7 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// judge is what qemu-img check says of a file.
+// judge is the verdict of qemu-img check on a file.
 func judge(t testing.TB, path string) (string, bool) {
 	t.Helper()
 	p, err := exec.LookPath("qemu-img")
@@ -32,11 +32,12 @@ func judge(t testing.TB, path string) (string, bool) {
 // stricter are parts of problems that qemu-img check does not look for.
 var stricter = []string{"compressed cluster at", "was not closed", "unknown in version 2", "as another entry has"}
 
-// judgements are so many of each file. More were made once with other seeds.
+// judgements is how many of each file are made. More were made once with other
+// seeds.
 const judgements = 200
 
-// TestCheckJudge damages tables and compares what is said with what qemu-img
-// check says.
+// TestCheckJudge damages tables and compares our problems with those of qemu-img
+// check.
 func TestCheckJudge(t *testing.T) {
 	snapshots, err := os.ReadFile(withSnapshots(t, "cluster_size=4k"))
 	if err != nil {

@@ -35,7 +35,7 @@ func open(t testing.TB, name string) *Reader {
 }
 
 func images(t testing.TB) map[string]*image.Image {
-	mixed := disktest.Text(8, 3<<20) // clusters that compress between such that do not
+	mixed := disktest.Text(8, 3<<20) // clusters that compress, between others that do not
 	for at := 0; at < len(mixed); at += 3 << 16 {
 		copy(mixed[at:at+1<<16], disktest.Random(uint64(at), 1<<16))
 	}
@@ -91,7 +91,7 @@ func TestQemu(t *testing.T) {
 	}
 }
 
-// TestSize: what is compressed is packed, and holes cost nothing.
+// TestSize: compressed clusters are packed, and holes cost nothing.
 func TestSize(t *testing.T) {
 	m := disktest.Image(t, 64<<30, disktest.Extent(10<<30, bytes.Repeat([]byte("carosbuild"), 1<<18)))
 	for kind, limit := range map[string]int64{"plain": 4 << 20, "zlib": 1 << 20, "zstd": 1 << 20} {
@@ -102,8 +102,8 @@ func TestSize(t *testing.T) {
 	}
 }
 
-// TestWindow: QEMU sets zlib's window to 4 KiB, and a zlib that is built to be
-// strict refuses what lies further back.
+// TestWindow: QEMU sets zlib's window to 4 KiB, and a strict build of zlib refuses
+// larger distances.
 func TestWindow(t *testing.T) {
 	block := append(disktest.Random(1, 5000), disktest.Random(1, 5000)...)
 	block = append(block, make([]byte, clusterSize-len(block))...)
@@ -149,8 +149,8 @@ func FuzzRoundTrip(f *testing.F) {
 	})
 }
 
-// FuzzReader gives hostile files: no panic, no endless loop, no more memory
-// than the file's size explains.
+// FuzzReader has hostile files: no panic, no endless loop, no more memory than the
+// file's size explains.
 func FuzzReader(f *testing.F) {
 	for _, kind := range []string{"plain", "zlib", "zstd"} {
 		b, err := os.ReadFile(writeFile(f, images(f)["odd size"], kinds()[kind], pipeline.Options{}))

@@ -17,14 +17,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/image"
 )
 
-// ErrFormat is wrapped by errors about a file that is not a qcow2, a damaged one,
-// or one of a kind that this package does not read.
+// ErrFormat is wrapped by errors about a file that is not a qcow2, is damaged, or
+// is of a kind that this package does not support.
 var ErrFormat = errors.New("not a readable qcow2")
 
-// Reader reads a qcow2 file of version 2 or 3 that stands alone: no backing
-// file, encryption, external data or extended level 2 entries. It is safe for
-// concurrent use. A hostile file costs at most memory in proportion to its own
-// size, and 16 MiB.
+// Reader reads a qcow2 file of version 2 or 3 that stands alone: no backing file,
+// encryption, external data or extended level 2 entries. It is safe for concurrent
+// use. For a hostile file, memory use is at most proportional to the file's size,
+// plus 16 MiB.
 type Reader struct {
 	r       io.ReaderAt
 	size    int64 // of the file
@@ -35,8 +35,8 @@ type Reader struct {
 	mu      sync.Mutex
 	l2      []byte // of number l2No, -1 for none
 	l2No    int64
-	packed  []byte // a compressed cluster as it is in the file
-	data    []byte // the last one that was decompressed
+	packed  []byte // a compressed cluster in its stored form
+	data    []byte // the last cluster that was decompressed
 	dataAt  uint64 // its level 2 entry, 0 for none
 	inflate io.ReadCloser
 	zstd    *zstd.Decoder
@@ -98,8 +98,7 @@ func (q *Reader) check() error {
 	return nil
 }
 
-// features says what a file has that is not read here, in words where there are
-// some.
+// features says which unsupported features a file has, in words if there are some.
 func features(bits uint64) error {
 	text := fmt.Sprintf("incompatible features %#x", bits)
 	switch {
@@ -131,8 +130,8 @@ func (q *Reader) read(b []byte, at int64) error {
 	return nil
 }
 
-// entries is how many clusters a level 2 table names, span the bytes of the
-// disk that they hold.
+// entries is the number of clusters in a level 2 table, span the number of bytes of
+// the disk that it covers.
 func (q *Reader) entries() int64 { return q.cluster / 8 }
 func (q *Reader) span() int64    { return int64(1) << (2*q.h.clusterBits - 3) }
 
@@ -142,10 +141,10 @@ func (q *Reader) Size() int64 { return int64(q.h.size) }
 // Version is that of the format, 2 or 3.
 func (q *Reader) Version() int { return int(q.h.version) }
 
-// ClusterSize is in bytes.
+// ClusterSize is the size of a cluster in bytes.
 func (q *Reader) ClusterSize() int64 { return q.cluster }
 
-// Compression is how compressed clusters, if there are any, are compressed.
+// Compression is the compression of compressed clusters, if there are any.
 func (q *Reader) Compression() Compression { return q.h.compression }
 
 // entry is the level 2 entry of a cluster, 0 for a hole.
@@ -210,15 +209,15 @@ func (q *Reader) piece(p []byte, off int64) error {
 	return q.read(p[:n], int64(e)+in)
 }
 
-// packedAt is where the file has a compressed cluster, and the most bytes that
-// it takes: up to the end of a sector.
+// packedAt is the offset of a compressed cluster in the file, and its maximum size:
+// up to the end of a sector.
 func (q *Reader) packedAt(e uint64) (at uint64, n int64) {
 	shift := 62 - (q.h.clusterBits - 8)
 	at = e & (1<<shift - 1)
 	return at, (int64(e&^uint64(entryCompressed)>>shift)+1)*512 - int64(at%512)
 }
 
-// load makes q.data the cluster that a compressed entry names.
+// load makes q.data the cluster that a compressed entry refers to.
 func (q *Reader) load(e uint64) error {
 	if q.dataAt == e {
 		return nil
@@ -228,7 +227,7 @@ func (q *Reader) load(e uint64) error {
 	if at >= uint64(q.size) {
 		return fmt.Errorf("%w: compressed cluster at %d, and the file has %d bytes", ErrFormat, at, q.size)
 	}
-	n = min(n, q.size-int64(at)) // the last sector may not be there
+	n = min(n, q.size-int64(at)) // the last sector may be missing
 	if q.data == nil {
 		q.data, q.packed = make([]byte, q.cluster), make([]byte, 2*q.cluster+512)
 	}
@@ -243,7 +242,7 @@ func (q *Reader) load(e uint64) error {
 	return nil
 }
 
-// unpack fills q.data from b, which may hold more than the cluster's stream.
+// unpack fills q.data from b, which may contain more than the cluster's stream.
 func (q *Reader) unpack(b []byte) error {
 	in := bytes.NewReader(b)
 	if q.h.compression == Zstd {
@@ -269,8 +268,8 @@ func (q *Reader) unpack(b []byte) error {
 	return err
 }
 
-// Covered reports whether a cluster in the range is stored; true also where the
-// table cannot be read, so that ReadAt gives the error.
+// Covered reports whether a cluster in the range is stored. It is also true if the
+// table cannot be read, so that ReadAt returns the error.
 func (q *Reader) Covered(off, n int64) bool { return q.NextExtent(off) < off+n }
 
 // NextExtent is the offset of the first byte at or after off whose cluster is

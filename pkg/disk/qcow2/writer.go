@@ -17,22 +17,22 @@ type Options struct {
 	Level       int         // 1 (fast) to 9 (small); 0 means the compression's default
 }
 
-// writer writes a file whose header and level 1 table have fixed places in
-// front; clusters follow in the order of the disk, a level 2 table when the
-// disk has passed what it names, and reference counts at the end.
+// writer writes a file whose header and level 1 table have fixed places at the
+// front; clusters follow in the order of the disk, with a level 2 table after the
+// clusters that it refers to, and reference counts at the end.
 type writer struct {
 	w      io.WriterAt
 	o      Options
 	h      header
 	l1     []byte
 	l2     []byte
-	l2No   int64    // -1 when l2 is empty
+	l2No   int64    // -1 if l2 is empty
 	refs   []uint16 // of each cluster of the file
-	packed int64    // where the next compressed cluster may begin
+	packed int64    // offset at which the next compressed cluster may begin
 }
 
 // New writes a disk of size bytes, rounded up to sectors, to w, a new and empty
-// file: what is not written must read as zero.
+// file: parts that are not written must read as zero.
 func New(w io.WriterAt, size int64, o Options) (pipeline.Sink, error) {
 	entries := (size-1)/tableSpan + 1
 	if size <= 0 || entries > maxL1Bytes/8 {
@@ -50,10 +50,10 @@ func New(w io.WriterAt, size int64, o Options) (pipeline.Sink, error) {
 	return q, nil
 }
 
-// clusters is how many of them n bytes fill.
+// clusters is the number of clusters for n bytes.
 func clusters(n int64) int64 { return (n + clusterSize - 1) / clusterSize }
 
-// allocate gives the offset of n clusters at the file's end.
+// allocate returns the offset of n new clusters at the file's end.
 func (q *writer) allocate(n int64) int64 {
 	at := q.end()
 	for range n {
@@ -64,8 +64,8 @@ func (q *writer) allocate(n int64) int64 {
 
 func (q *writer) end() int64 { return int64(len(q.refs)) * clusterSize }
 
-// pack gives the offset of n bytes of compressed data: after those before, if
-// they fit there. Each cluster that they touch counts them as a reference.
+// pack returns the offset for n bytes of compressed data: after the previous ones,
+// if they fit there. Each cluster that they touch gets a reference.
 func (q *writer) pack(n int64) int64 {
 	room := clusters(q.packed)*clusterSize - q.packed
 	if n > room && q.packed+room != q.end() {
@@ -104,7 +104,7 @@ func (q *writer) Write(c *pipeline.Chunk) error {
 		}
 		q.l2No = no
 	}
-	// One write for what lies together in the file.
+	// One write for clusters that are contiguous in the file.
 	from, n, start := 0, 0, int64(0)
 	for _, s := range c.Spans {
 		at, entry := q.place(int64(s.Len))
@@ -120,8 +120,8 @@ func (q *writer) Write(c *pipeline.Chunk) error {
 	return q.write(c.Out[from:], start)
 }
 
-// place is where a cluster goes that has n bytes as it is stored, and its level
-// 2 entry.
+// place returns the offset for a cluster whose stored form has n bytes, and its
+// level 2 entry.
 func (q *writer) place(n int64) (at int64, entry uint64) {
 	if n == clusterSize {
 		at = q.allocate(1)
@@ -167,8 +167,8 @@ func (q *writer) End() error {
 	return q.write(q.h.bytes(), 0)
 }
 
-// refcounts writes the blocks of reference counts, which count themselves and
-// their table too, and the table.
+// refcounts writes the blocks of reference counts, which also count themselves and
+// their table, and the table.
 func (q *writer) refcounts() error {
 	data, blocks, table := int64(len(q.refs)), int64(0), int64(0)
 	for n := int64(-1); n != blocks+table; {

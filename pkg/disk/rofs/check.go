@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package rofs is what the read-only file systems, EROFS and squashfs, have in
-// common: which entries of a tree can be stored, how names and inodes belong
-// together, and the walk by which a tree is read back.
+// Package rofs has what the read-only file systems, EROFS and squashfs, have in
+// common: which entries of a tree can be stored, how names and inodes are related,
+// and the walk by which a tree is read back.
 //
-// Left out is all that concerns one format: its structures, attributes, and the
-// sizes that it can count.
+// Everything that concerns one format is left out: its structures, attributes, and
+// the sizes that it can represent.
 package rofs
 
 import (
@@ -25,7 +25,7 @@ var (
 	ErrDevice      = errors.New("device number is too large")
 )
 
-// EntryError is what is wrong with one entry of a tree.
+// EntryError is about one entry of a tree.
 type EntryError struct {
 	FS   string // the kind of file system
 	Path string // as in the tree; "" is the root
@@ -42,7 +42,7 @@ const (
 	maxTarget = 4095
 )
 
-// CheckName says what keeps a name from being stored.
+// CheckName says what prevents a name from being stored.
 func CheckName(s string) error {
 	switch {
 	case len(s) > maxName:
@@ -53,7 +53,7 @@ func CheckName(s string) error {
 	return nil
 }
 
-// CheckEntry says what keeps an entry from being stored, apart from its extended
+// CheckEntry says what prevents an entry from being stored, apart from its extended
 // attributes.
 func CheckEntry(e *tree.Entry) error {
 	if e.Mode > 0xffff {

@@ -9,9 +9,9 @@ import (
 )
 
 // Inodes turns the entries of a tree, in its order, into inodes of type N. inode
-// makes one of an entry that is not a hard link; name puts the entry's name for
-// inode n into the directory up, and is called for every entry but the root.
-// All errors are EntryErrors of the kind of file system fs.
+// makes one from an entry that is not a hard link; name adds the entry's name for
+// inode n to the directory up, and is called for every entry except the root. All
+// errors are EntryErrors of the kind of file system fs.
 func Inodes[N any](fs string, t *tree.Tree, inode func(e *tree.Entry) (N, error), name func(up N, e *tree.Entry, n N)) error {
 	es := t.Entries
 	if len(es) == 0 || es[0].Path != "" || es[0].Type() != tree.Dir || es[0].Hardlink != "" {
@@ -30,7 +30,7 @@ func Inodes[N any](fs string, t *tree.Tree, inode func(e *tree.Entry) (N, error)
 	return nil
 }
 
-// builder has the inodes of what came before, by path.
+// builder has the inodes of the previous entries, by path.
 type builder[N any] struct {
 	inode        func(e *tree.Entry) (N, error)
 	name         func(up N, e *tree.Entry, n N)

@@ -104,7 +104,7 @@ func TestInodes(t *testing.T) {
 	link := func(path, to string) tree.Entry { return tree.Entry{Path: path, Hardlink: to} }
 	for _, tt := range []struct {
 		entries []tree.Entry
-		want    string // names and what they are of, or the error
+		want    string // names and their files, or the error
 	}{
 		{[]tree.Entry{d(""), f("a"), d("d"), link("d/b", "a"), link("d/c", "d/b")}, "a=a d=d b=a c=a"},
 		{nil, "test: /: malformed tree: the first entry is not the root directory"},

@@ -13,13 +13,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// entryCost is the memory for an entry beside its path, in bytes.
+// entryCost is the memory for an entry besides its path, in bytes.
 const entryCost = 512
 
-// MaxWhere is how much of a path is in a message, in bytes.
+// MaxWhere is the maximum length of a path in a message, in bytes.
 const MaxWhere = 4096
 
-// Inode is what every reader knows of an inode, which embeds it.
+// Inode is what every reader knows about an inode; it is embedded by the readers'
+// types.
 type Inode struct {
 	Entry tree.Entry
 	ID    uint64 // of the inode
@@ -31,18 +32,18 @@ func (n *Inode) base() *Inode { return n }
 // Node is a pointer to a reader's type of inode.
 type Node interface{ base() *Inode }
 
-// Limits bound what a walk keeps in memory, in bytes. Until memory is collected,
-// twice as much is taken.
+// Limits bound what a walk keeps in memory, in bytes. Until garbage is collected,
+// twice as much may be used.
 type Limits struct {
-	Tree  int64 // 512 for each entry, its path, and what else the reader counts
-	Paths int64 // of the paths alone, which may be much longer than the file system that they are in
+	Tree  int64 // 512 for each entry, its path, and what the reader counts besides
+	Paths int64 // for the paths alone, which may be much longer than the file system that they are in
 }
 
 // Walk collects the inodes of a file system, directory by directory.
 type Walk[N Node] struct {
 	Found []N
 	Err   error // the first one
-	// Note, unless nil, gets every error, with the path of what it is about.
+	// Note, unless nil, is called with every error, and the path that it is about.
 	Note func(path string, err error)
 	// Twice is the error for a directory that is in two others.
 	Twice error
@@ -54,11 +55,11 @@ type Walk[N Node] struct {
 	full        bool
 }
 
-// NewWalk is a walk that has found nothing yet.
+// NewWalk returns a walk that has found nothing yet.
 func NewWalk[N Node](l Limits) *Walk[N] { return &Walk[N]{limits: l, seen: map[uint64]bool{}} }
 
-// Run lists the root directory and all below it, until ctx ends or too much was
-// found. list calls Add for each inode of a directory.
+// Run lists the root directory and everything below it, until ctx ends or a limit
+// is reached. list calls Add for each inode of a directory.
 func (w *Walk[N]) Run(ctx context.Context, root N, list func(ctx context.Context, dir N) error) {
 	w.Add(root)
 	for len(w.todo) > 0 && !w.full && ctx.Err() == nil {
@@ -69,7 +70,7 @@ func (w *Walk[N]) Run(ctx context.Context, root N, list func(ctx context.Context
 	w.Fail("", ctx.Err())
 }
 
-// Add takes an inode, and a directory to be listed.
+// Add adds an inode and, if it is a directory, lists it later.
 func (w *Walk[N]) Add(n N) {
 	b := n.base()
 	if b.Entry.Type() == tree.Dir {
@@ -83,7 +84,7 @@ func (w *Walk[N]) Add(n N) {
 	w.Found = append(w.Found, n)
 }
 
-// Path is the path of a name in a directory, and counts the entry.
+// Path is the path of a name in a directory. It counts the entry.
 func (w *Walk[N]) Path(dir N, name string) (string, error) {
 	path := strings.TrimPrefix(dir.base().Entry.Path+"/"+name, "/")
 	if w.paths += int64(len(path)); w.paths > w.limits.Paths {
@@ -92,7 +93,7 @@ func (w *Walk[N]) Path(dir N, name string) (string, error) {
 	return path, w.Pay(entryCost + int64(len(path)))
 }
 
-// Pay counts memory, in bytes, and fails when it is too much.
+// Pay counts memory, in bytes, and fails if it is too much.
 func (w *Walk[N]) Pay(n int64) error {
 	if w.full || n > w.limits.Tree-w.cost {
 		return w.tooLarge()
@@ -109,7 +110,7 @@ func (w *Walk[N]) tooLarge() error {
 // Cost is the memory that was counted, in bytes.
 func (w *Walk[N]) Cost() int64 { return w.cost }
 
-// Fail notes an error; nil is none.
+// Fail notes an error; nil is ignored.
 func (w *Walk[N]) Fail(path string, err error) {
 	if err == nil {
 		return
@@ -122,9 +123,9 @@ func (w *Walk[N]) Fail(path string, err error) {
 	}
 }
 
-// Tree puts everything in order; of several names of a file the first is the
-// file. content gives files that are not empty their content. If no root was
-// found, there is an empty one.
+// Tree sorts everything; of several names of a file the first is the file. content
+// sets the content of files that are not empty. If no root was found, there is an
+// empty one.
 func (w *Walk[N]) Tree(content func(N)) *tree.Tree {
 	if len(w.Found) == 0 {
 		return &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir | 0o755}}}
@@ -148,8 +149,8 @@ func (w *Walk[N]) Tree(content func(N)) *tree.Tree {
 	return t
 }
 
-// Where is a path in messages. A path is as long as its directories are deep, and
-// there are many messages.
+// Where shortens a path for messages. Paths may be long, and there may be many
+// messages.
 func Where(path string) string {
 	if len(path) > MaxWhere {
 		return "/" + path[:MaxWhere] + "..."
@@ -158,7 +159,7 @@ func Where(path string) string {
 }
 
 // ReadAt reads n bytes at off of a file system of size bytes; format makes the
-// error for what is behind its end.
+// error for a range beyond its end.
 func ReadAt(r io.ReaderAt, off, n, size int64, format func(format string, args ...any) error) ([]byte, error) {
 	if off < 0 || n < 0 || off > size-n {
 		return nil, format("%d bytes at %d are behind its %d", n, off, size)

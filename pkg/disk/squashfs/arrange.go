@@ -8,13 +8,13 @@ import (
 	"hash"
 )
 
-// arranger finds files of the same content and fills fragments. It sees the
+// arranger finds files with the same content and fills fragments. It gets the
 // pieces in order.
 type arranger struct {
 	d    *dataWriter
 	seen map[[sha256.Size]byte]*file // by size and content
 
-	hash  hash.Hash // of the file at hand
+	hash  hash.Hash // of the current file
 	holes int64     // bytes of zeros not yet in hash
 
 	fragment []byte
@@ -61,7 +61,7 @@ func (a *arranger) hashHoles() {
 	}
 }
 
-// duplicate tells whether a file was there before.
+// duplicate reports whether there was an identical file before.
 func (a *arranger) duplicate(f *file) bool {
 	a.hashHoles()
 	a.hash.Write(le.AppendUint64(nil, uint64(f.entry.Size)))
@@ -87,7 +87,7 @@ func (a *arranger) pack(ctx context.Context, p *piece) error {
 	return nil
 }
 
-// flush gives the fragment to the workers and to the writer.
+// flush passes the fragment to the workers and to the writer.
 func (a *arranger) flush(ctx context.Context) error {
 	if len(a.fragment) == 0 {
 		return nil

@@ -14,19 +14,19 @@ import (
 // Kind is the kind of file system.
 func (f *FS) Kind() string { return fsName }
 
-// End is where the file system ends on its device, in bytes.
+// End is the end of the file system on its device, in bytes.
 func (f *FS) End() int64 { return f.Size() }
 
-// Label is "": there are none.
+// Label is "": squashfs has no labels.
 func (f *FS) Label() string { return "" }
 
-// ID is "": there are none.
+// ID is "": squashfs has no ids.
 func (f *FS) ID() string { return "" }
 
-// Usage is the size of the file system in bytes, all of which is used.
+// Usage is the size of the file system in bytes, all of which is in use.
 func (f *FS) Usage() (size, used int64, err error) { return f.Size(), f.Size(), nil }
 
-// Check reads everything: metadata and contents have no checksums but those
+// Check reads everything: metadata and contents have no checksums except for those
 // of their compression.
 func (f *FS) Check(ctx context.Context) []damage.Problem {
 	var l damage.List

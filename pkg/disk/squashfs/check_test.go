@@ -19,8 +19,8 @@ func problems(t *testing.T, b []byte) []damage.Problem {
 	return disktest.Findings(t, f, err)
 }
 
-// TestCheck reads sound file systems without a finding, and finds what is cut
-// off, what a compressed block does not inflate to, and a table that is gone.
+// TestCheck finds no problem in valid file systems, and finds truncation, a
+// compressed block with a wrong size, and a missing table.
 func TestCheck(t *testing.T) {
 	tr := randomTree(rand.New(rand.NewPCG(3, 3)), 60)
 	tr = disktest.Sorted(append(tr.Entries[1:], disktest.Regular("zz-text", strings.Repeat("compressible ", 40000)))...)
@@ -42,7 +42,7 @@ func TestCheck(t *testing.T) {
 		if p := problems(t, bad); len(p) == 0 {
 			t.Errorf("%s: without inodes it is sound", c)
 		}
-		bad = bytes.Clone(good) // all of the contents, in front of the inodes
+		bad = bytes.Clone(good) // all contents, before the inodes
 		clear(bad[superSize+16 : super.InodeTable])
 		if p := problems(t, bad); len(p) == 0 {
 			t.Errorf("%s: without contents it is sound", c)

@@ -16,7 +16,7 @@ import (
 // one.
 type compressor func(p []byte) ([]byte, error)
 
-// compression gives compressors and their number in the superblock.
+// compression has the compressors and their number in the superblock.
 func compression(c Compression) (func() compressor, uint16, error) {
 	switch c {
 	case "", Zstd:
@@ -29,8 +29,8 @@ func compression(c Compression) (func() compressor, uint16, error) {
 	return nil, 0, fmt.Errorf("squashfs: compression %q is none of zstd, gzip, xz", c)
 }
 
-// newZstd makes frames whose window is no larger than a block: the kernel has
-// no memory for more.
+// newZstd makes frames whose window is no larger than a block: the kernel has no
+// memory for more.
 func newZstd() compressor {
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(blockSize),
 		zstd.WithSingleSegment(true), zstd.WithEncoderCRC(false), zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
@@ -42,7 +42,7 @@ func newZstd() compressor {
 	}
 }
 
-// gzipLevel: 9 makes 3 % less of it in five times the time.
+// gzipLevel: level 9 gives 3 % less in five times the time.
 const gzipLevel = 6
 
 // newGzip is zlib's format, in spite of the name.
@@ -59,7 +59,7 @@ func newGzip() compressor {
 	}
 }
 
-// newXZ has the dictionary and the checksum that the kernel expects.
+// newXZ uses the dictionary size and the checksum that the kernel expects.
 func newXZ() compressor {
 	return func(p []byte) ([]byte, error) {
 		var b bytes.Buffer
@@ -81,7 +81,7 @@ func finish(z io.WriteCloser, b *bytes.Buffer, p []byte) ([]byte, error) {
 	return bytes.Clone(b.Bytes()), nil
 }
 
-// shrink compresses p, or gives it back when that makes it no smaller.
+// shrink compresses p, or returns p if that makes it no smaller.
 func (c compressor) shrink(p []byte) (out []byte, raw bool, err error) {
 	out, err = c(p)
 	if err != nil {

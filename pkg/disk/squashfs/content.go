@@ -12,7 +12,7 @@ import (
 // content is a tree as inodes.
 type content struct {
 	root  *inode
-	order []*inode // each directory after everything in it; by number
+	order []*inode // each directory after everything in it; sorted by number
 	files []*file  // in the order of the tree
 }
 
@@ -43,7 +43,7 @@ func newContent(t *tree.Tree) (*content, error) {
 	return c, nil
 }
 
-// inode checks an entry, and is its inode. The first one is the root.
+// inode checks an entry, and returns its inode. The first is the root.
 func (c *content) inode(e *tree.Entry) (*inode, error) {
 	if err := check(e); err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (c *content) inode(e *tree.Entry) (*inode, error) {
 	return n, nil
 }
 
-// add puts a name of an inode into a directory.
+// add adds a name of an inode to a directory.
 func (n *inode) add(e *tree.Entry, of *inode) {
 	n.names = append(n.names, name{e.Name(), of})
 	if e.Hardlink != "" {
@@ -74,8 +74,8 @@ func (n *inode) add(e *tree.Entry, of *inode) {
 	}
 }
 
-// number gives numbers from 1 on: the subdirectories first, with all that is in
-// them, then the other entries, whose inodes are therefore side by side, then the
+// number assigns numbers from 1 on: first the subdirectories with everything in
+// them, then the other entries, whose inodes are therefore adjacent, then the
 // directory itself.
 func (c *content) number(dir *inode) {
 	for _, x := range dir.names {
@@ -96,7 +96,7 @@ func (c *content) add(n *inode) {
 	n.number = uint32(len(c.order))
 }
 
-// check says what keeps an entry from being stored.
+// check says what prevents an entry from being stored.
 func check(e *tree.Entry) error {
 	if err := rofs.CheckEntry(e); err != nil {
 		return err

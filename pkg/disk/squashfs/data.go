@@ -13,19 +13,19 @@ import (
 )
 
 // dataWriter writes the contents of files. Pieces of files go from feed to the
-// workers, which read and compress them; in the order of feed to arrange, which
-// finds files of the same content and fills fragments (which go to the workers
-// too); and in that order to write.
+// workers, which read and compress them; then, in the order of feed, to arrange,
+// which finds files with the same content and fills fragments (which also go to the
+// workers); and in that order to write.
 type dataWriter struct {
 	spool     Spool
-	pos       int64 // end of what is written
+	pos       int64 // end of the written data
 	fragments []byte
 
 	work, order, out chan *piece
 }
 
-// piece is a block, a small file, a run of blocks that are holes, a fragment,
-// or the news that a file was the same as another.
+// piece is a block, a small file, a run of blocks that are holes, a fragment, or
+// the message that a file is identical to another one.
 type piece struct {
 	kind   kind
 	f      *file
@@ -33,7 +33,7 @@ type piece struct {
 	n      int64  // bytes
 	last   bool   // of the file
 	raw    []byte // as read
-	packed []byte // as stored
+	packed []byte // in stored form
 	size   uint32 // and its size in a list of blocks
 	sum    [sha256.Size]byte
 	err    error
@@ -50,7 +50,7 @@ const (
 	kindSame
 )
 
-// run writes all files, and what remains of the last fragment.
+// run writes all files, and the rest of the last fragment.
 func (d *dataWriter) run(ctx context.Context, files []*file, newCompressor func() compressor, workers int) error {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
@@ -78,7 +78,7 @@ func (d *dataWriter) run(ctx context.Context, files []*file, newCompressor func(
 	return g.Wait()
 }
 
-// send gives a piece to a channel.
+// send sends a piece to a channel.
 func send(ctx context.Context, c chan<- *piece, p *piece) error {
 	select {
 	case c <- p:
@@ -88,7 +88,7 @@ func send(ctx context.Context, c chan<- *piece, p *piece) error {
 	}
 }
 
-// feed cuts files into pieces.
+// feed divides files into pieces.
 func (d *dataWriter) feed(ctx context.Context, files []*file) error {
 	for _, f := range files {
 		switch size := f.entry.Size; {
@@ -124,7 +124,7 @@ func (d *dataWriter) feedBlocks(ctx context.Context, f *file) error {
 	return nil
 }
 
-// start gives a piece to the workers and remembers its place.
+// start passes a piece to the workers and remembers its place.
 func (d *dataWriter) start(ctx context.Context, p *piece) error {
 	p.done = make(chan struct{})
 	if p.kind == kindHole {
@@ -177,7 +177,7 @@ func (p *piece) make(c compressor) error {
 	return err
 }
 
-// wait waits until a piece is made.
+// wait waits until a piece has been made.
 func (p *piece) wait(ctx context.Context) error {
 	select {
 	case <-p.done:
@@ -204,7 +204,7 @@ func (d *dataWriter) arrange(ctx context.Context) error {
 	return a.flush(ctx)
 }
 
-// write writes what arrange gave to it.
+// write writes the pieces that arrange sends.
 func (d *dataWriter) write(ctx context.Context) error {
 	for p := range d.out {
 		if err := p.wait(ctx); err != nil {

@@ -4,15 +4,15 @@ package squashfs
 
 import "math"
 
-// directory writes the names of a directory and gives its inode behind the
-// part that all have.
+// directory writes the names of a directory and returns its inode without the
+// common part.
 func (m *metadata) directory(n *inode, xattr uint32) (uint16, []byte, error) {
 	at := m.dirs.at()
 	size, index, indexes := m.list(n.names)
 	if size > math.MaxUint32 || indexes > math.MaxUint16 {
 		return 0, nil, ErrDirSize
 	}
-	parent := uint32(len(m.order)) + 1 // of the root: none has this number
+	parent := uint32(len(m.order)) + 1 // for the root: no inode has this number
 	if n.parent != nil {
 		parent = n.parent.number
 	}
@@ -34,9 +34,9 @@ func (m *metadata) directory(n *inode, xattr uint32) (uint16, []byte, error) {
 	return typeDir + typeExtended, append(b, index...), nil
 }
 
-// list writes names in runs that share a header. The index says where, about
-// every 8 KiB, a run begins and with what name, so that the kernel need not
-// read all. The size counts the entries . and .., which are not there.
+// list writes names in runs that share a header. The index says, about every 8 KiB,
+// where a run begins and with which name, so that the kernel need not read
+// everything. The size includes the entries . and .., which are not stored.
 func (m *metadata) list(names []name) (size int64, index []byte, indexes int) {
 	written, indexed := int64(0), int64(0)
 	for len(names) > 0 {
@@ -57,8 +57,8 @@ func (m *metadata) list(names []name) (size int64, index []byte, indexes int) {
 	return written + dotsSize, index, indexes
 }
 
-// run is a header and the names behind it: whose inodes are in one block of
-// metadata and have near numbers, and no more than the index can skip.
+// run is a header and the names after it: those whose inodes are in one block of
+// metadata and have close numbers, and no more than the index can skip.
 func run(names []name) (n int, b []byte) {
 	base := names[0].inode
 	b = make([]byte, 12)

@@ -14,7 +14,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
-// expander gives what was compressed, an error if it is more than most bytes.
+// expander decompresses data. It returns an error if the result is larger than most
+// bytes.
 type expander func(p []byte, most int64) ([]byte, error)
 
 // Compressions that are read and not written.
@@ -52,7 +53,8 @@ func newExpander(id uint16) (expander, error) {
 	return nil, formatError("compression %d is none of gzip, lzo, xz, lz4, zstd", id)
 }
 
-// naming adds the compression to errors: bytes of another one are the usual cause.
+// naming adds the compression to errors: data of another compression is the usual
+// cause.
 func naming(id uint16, expand expander) expander {
 	return func(p []byte, most int64) ([]byte, error) {
 		b, err := expand(p, most)
@@ -63,8 +65,8 @@ func naming(id uint16, expand expander) expander {
 	}
 }
 
-// maxDict bounds the memory of a decompressor; the format's largest block has
-// 1 MiB.
+// maxDict bounds the memory of a decompressor; the format's largest block has 1
+// MiB.
 const maxDict = 1 << 20
 
 func stream(open func(io.Reader) (io.Reader, error)) expander {

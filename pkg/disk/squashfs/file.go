@@ -10,14 +10,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// file is where the content of a regular file is. One smaller than a block is
-// in a fragment, all others in their own blocks.
+// file is the place of the content of a regular file. A file smaller than a block
+// is in a fragment, all others are in blocks of their own.
 type file struct {
 	entry *tree.Entry
-	same  *file // file of the same content that is stored in the place of this
+	same  *file // file with the same content, whose stored data is used
 
-	start    int64    // of the blocks, in the image
-	sizes    []uint32 // of blocks; 0 is a block of zeros
+	start    int64    // offset of the blocks in the image
+	sizes    []uint32 // sizes of blocks; 0 is a block of zeros
 	sparse   int64    // bytes in such blocks
 	fragment uint32
 	offset   uint32 // in the fragment
@@ -31,11 +31,11 @@ func (f *file) stored() *file {
 	return f
 }
 
-// small tells whether the file goes to a fragment.
+// small reports whether the file is stored in a fragment.
 func (f *file) small() bool { return f.entry.Size < blockSize }
 
-// hole is how many blocks from block i on, of n, have no data. from is the
-// first range that may end after block i.
+// hole is how many blocks, from block i on, of n, have no data. from is the first
+// range that may end after block i.
 func (f *file) hole(i, n int64, from *int) int64 {
 	if f.entry.Data == nil {
 		return 0
@@ -48,7 +48,7 @@ func (f *file) hole(i, n int64, from *int) int64 {
 	return n - i
 }
 
-// read reads a piece of the file into p; what is in a hole becomes zero.
+// read reads a piece of the file into p; holes become zeros.
 func (f *file) read(p []byte, off int64) error {
 	if f.entry.Data == nil {
 		return f.readAt(p, off)

@@ -15,8 +15,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/disktest"
 )
 
-// TestReadCompressions reads what mksquashfs makes with compressions that are not
-// written here: text, random bytes, long runs, and many names.
+// TestReadCompressions reads the output of mksquashfs with compressions that we do
+// not write: text, random bytes, long runs, and many names.
 func TestReadCompressions(t *testing.T) {
 	src := t.TempDir()
 	rnd := rand.New(rand.NewPCG(1, 2))
@@ -73,7 +73,7 @@ func TestReadCompressions(t *testing.T) {
 	}
 }
 
-// TestUnreadCompression tells a compression that is not read from damage.
+// TestUnreadCompression distinguishes an unsupported compression from damage.
 func TestUnreadCompression(t *testing.T) {
 	b, err := os.ReadFile(build(t, disktest.Sorted(disktest.Regular("a", "b")), Options{}))
 	if err != nil {
@@ -89,7 +89,7 @@ func TestUnreadCompression(t *testing.T) {
 	}
 }
 
-// FuzzExpand reads anything as LZ4 and as LZO, within bounds.
+// FuzzExpand decompresses arbitrary bytes as LZ4 and as LZO, within bounds.
 func FuzzExpand(f *testing.F) {
 	f.Add([]byte("\x1fx\x01\x00\xff\xff\x00\x00"))
 	f.Add([]byte("\x12x\x20\x00\x01\x00\x00\x11\x00\x00"))

@@ -15,15 +15,15 @@ var le = binary.LittleEndian
 const (
 	blockLog     = 17 // 128 KiB
 	blockSize    = 1 << blockLog
-	metaSize     = 8192 // of a block of metadata, before compression
+	metaSize     = 8192 // of a block of metadata, uncompressed
 	superSize    = 96
 	magic        = 0x73717368
 	align        = 4096 // of the image's size
 	maxName      = 255
-	maxFile      = 1 << 42 // of which the list of blocks takes 128 MiB
+	maxFile      = 1 << 42 // of a file, whose list of blocks takes 128 MiB
 	maxIDs       = 65535
 	dirRun       = 256     // entries after one header
-	dotsSize     = 3       // what the size of a directory counts for . and ..
+	dotsSize     = 3       // what the size of a directory includes for . and ..
 	rawBlock     = 1 << 24 // in the size of a block of data: not compressed
 	rawMeta      = 1 << 15 // in the size of a block of metadata
 	noFragment   = 0xffffffff
@@ -50,16 +50,17 @@ const (
 
 func (s *superblock) bytes() []byte {
 	var b bytes.Buffer
-	binary.Write(&b, le, s) // fixed size, to memory: no error
+	binary.Write(&b, le, s) // a write of fixed size to memory cannot fail
 	return b.Bytes()
 }
 
 // parse is the opposite of bytes.
 func (s *superblock) parse(b []byte) {
-	binary.Read(bytes.NewReader(b), le, s) // fixed size, from memory: no error
+	binary.Read(bytes.NewReader(b), le, s) // a read of fixed size from memory cannot fail
 }
 
-// Types of inodes; each has an extended form that is typeExtended more.
+// Types of inodes; each has an extended form whose number is higher by
+// typeExtended.
 const (
 	typeDir = 1 + iota
 	typeFile

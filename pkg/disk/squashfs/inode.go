@@ -8,8 +8,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// add writes an inode, and first the list of names if it is a directory. All
-// that is in a directory was added before it.
+// add writes an inode and, for a directory, first the list of names. Everything in
+// a directory was added before it.
 func (m *metadata) add(n *inode) error {
 	e := n.entry
 	uid, err := m.id(e.UID)
@@ -48,7 +48,7 @@ func (m *metadata) add(n *inode) error {
 	return nil
 }
 
-// encode is a file's inode behind the part that all have.
+// encode is a file's inode without the common part.
 func (f *file) encode(links, xattr uint32) (uint16, []byte) {
 	s := f.stored()
 	size := uint64(f.entry.Size)
@@ -75,7 +75,7 @@ func (f *file) encode(links, xattr uint32) (uint16, []byte) {
 	return kind, b
 }
 
-// special is the same for what is neither a file nor a directory.
+// special is the same for an inode that is neither a file nor a directory.
 func special(n *inode, xattr uint32) (uint16, []byte) {
 	kind := entryType(n.entry)
 	b := le.AppendUint32(nil, n.links)

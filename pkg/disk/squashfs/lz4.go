@@ -4,8 +4,8 @@ package squashfs
 
 import "io"
 
-// expandLZ4 reads one block of LZ4 (its "Block Format Description"): sequences of
-// a token, literals, and a match in what was read before.
+// expandLZ4 decompresses one block of LZ4 (its "Block Format Description"):
+// sequences of a token, literals, and a match in the preceding output.
 func expandLZ4(p []byte, most int64) ([]byte, error) {
 	w := window{most: most}
 	in := input{p: p}
@@ -24,7 +24,7 @@ func expandLZ4(p []byte, most int64) ([]byte, error) {
 	}
 }
 
-// input is what is left of compressed bytes.
+// input is the rest of the compressed bytes.
 type input struct {
 	p   []byte
 	err error
@@ -40,8 +40,8 @@ func (in *input) next() byte {
 	return b
 }
 
-// extend is n, or more when n is the largest that its field can hold: bytes
-// follow that are added, up to and including the first below 255.
+// extend is n, unless n is the largest value of its field: then the following bytes
+// are added, up to and including the first below 255.
 func (in *input) extend(n, largest int) int {
 	for b := byte(255); n >= largest && b == 255 && in.err == nil; n += int(b) {
 		b = in.next()
@@ -49,7 +49,7 @@ func (in *input) extend(n, largest int) int {
 	return n
 }
 
-// window is what was expanded so far, and an error once something does not fit.
+// window is the output so far, and an error if there was one.
 type window struct {
 	out  []byte
 	most int64
@@ -73,7 +73,7 @@ func (w *window) literals(in *input, n int) {
 	}
 }
 
-// match repeats n bytes from a distance back, which may overlap what they make.
+// match repeats n bytes from a distance back, which may overlap with the result.
 func (w *window) match(distance, n int) {
 	if w.err == nil && (distance < 1 || distance > len(w.out)) {
 		w.err = formatError("a match %d bytes back, and there are %d", distance, len(w.out))

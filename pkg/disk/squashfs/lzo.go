@@ -2,10 +2,11 @@
 
 package squashfs
 
-// expandLZO reads a stream of LZO1X, as the kernel's Documentation/staging/lzo.rst
-// describes it: instructions that copy from what was read before, each followed by
-// none to three literals, and runs of literals. What an instruction below 16 means
-// depends on how many literals came before it; after says that.
+// expandLZO decompresses a stream of LZO1X, as described in the kernel's
+// Documentation/staging/lzo.rst: instructions that copy from the preceding output,
+// each followed by none to three literals, and runs of literals. The meaning of an
+// instruction below 16 depends on the number of preceding literals, which is in
+// after.
 func expandLZO(p []byte, most int64) ([]byte, error) {
 	w, in := window{most: most}, input{p: p}
 	after := 0
@@ -35,8 +36,8 @@ func expandLZO(p []byte, most int64) ([]byte, error) {
 // manyLiterals is the state after a run of literals.
 const manyLiterals = 4
 
-// copyOf decodes an instruction that copies: distance and length, and the literals
-// after it. end is the mark at the end of a stream.
+// copyOf decodes a copy instruction: distance and length, and the number of
+// literals after it. end is the mark at the end of a stream.
 func (in *input) copyOf(op, after int) (distance, n, trailing int, end bool) {
 	switch {
 	case op >= 64:
@@ -56,8 +57,8 @@ func (in *input) copyOf(op, after int) (distance, n, trailing int, end bool) {
 	return int(in.next())<<2 + op>>2 + 1, 2, op & 3, false
 }
 
-// run is n, or for 0 the largest value of its field and what follows: 255 for
-// each byte of zero, and the first that is not.
+// run is n or, if that is 0, the largest value of its field plus the following
+// bytes: 255 for each byte of zero, and the first other byte.
 func (in *input) run(n, largest int) int {
 	if n != 0 {
 		return n

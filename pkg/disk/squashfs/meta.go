@@ -7,8 +7,8 @@ import (
 	"math"
 )
 
-// ref is where something is in a table: the offset of a block of metadata, and
-// that in the block before compression.
+// ref is a place in a table: the offset of a block of metadata, and the offset in
+// the uncompressed block.
 type ref struct {
 	block  uint32
 	offset uint16
@@ -20,12 +20,12 @@ func (r ref) uint64() uint64 { return uint64(r.block)<<16 | uint64(r.offset) }
 type table struct {
 	compress compressor
 	out      []byte   // finished blocks
-	starts   []uint64 // of them
-	open     []byte   // of the block at hand, never full
+	starts   []uint64 // their offsets
+	open     []byte   // content of the current block, never full
 	err      error    // sticky
 }
 
-// at is where the next byte goes.
+// at is the place of the next byte.
 func (t *table) at() ref { return ref{uint32(len(t.out)), uint16(len(t.open))} }
 
 func (t *table) add(p []byte) {
@@ -39,7 +39,7 @@ func (t *table) add(p []byte) {
 	}
 }
 
-// flush ends the block at hand.
+// flush ends the current block.
 func (t *table) flush() {
 	if len(t.open) == 0 {
 		return
@@ -60,7 +60,7 @@ func (t *table) flush() {
 	}
 }
 
-// metadata makes all that comes after the data.
+// metadata writes everything after the data.
 type metadata struct {
 	*content
 	compress compressor
@@ -72,7 +72,7 @@ type metadata struct {
 	xattrs       xattrTable
 }
 
-// build makes the tables that stand behind the data, and the superblock.
+// build makes the tables after the data, and the superblock.
 func (m *metadata) build(d *dataWriter, id uint16, o Options) ([]byte, error) {
 	m.inodes.compress, m.dirs.compress = m.compress, m.compress
 	m.xattrs = newXattrTable(m.compress)
@@ -141,7 +141,7 @@ type tail struct {
 
 func (w *tail) end() uint64 { return w.base + uint64(len(w.out)) }
 
-// table appends a table and returns where it starts.
+// table appends a table and returns its offset.
 func (w *tail) table(t *table) uint64 {
 	t.flush()
 	if t.err != nil && w.err == nil {
@@ -152,8 +152,7 @@ func (w *tail) table(t *table) uint64 {
 	return start
 }
 
-// indexed appends a table and a list of its blocks, and returns where that
-// starts.
+// indexed appends a table and a list of its blocks, and returns the list's offset.
 func (w *tail) indexed(p []byte) uint64 {
 	t := table{compress: w.compress}
 	t.add(p)
@@ -169,7 +168,7 @@ func (w *tail) list(base uint64, starts []uint64) {
 	}
 }
 
-// xattrs appends the attributes and what finds them.
+// xattrs appends the attributes and their lookup tables.
 func (w *tail) xattrs(x *xattrTable) uint64 {
 	values := w.table(&x.values)
 	t := table{compress: w.compress}

@@ -11,17 +11,17 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/rofs"
 )
 
-// ErrFormat is wrapped by errors about what is not a squashfs that this package
-// reads, or a damaged one.
+// ErrFormat is wrapped by errors about data that is not a squashfs that this
+// package supports, or a damaged one.
 var ErrFormat = errors.New("not a readable squashfs")
 
 func formatError(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrFormat, fmt.Sprintf(format, args...))
 }
 
-// FS reads a file system, with blocks of any size. It is safe for concurrent
-// use. A hostile one costs memory in proportion to its inodes, and no more than
-// limits allows.
+// FS reads a file system, with blocks of any size. It is safe for concurrent use.
+// For a hostile file system, memory use is proportional to its inodes, and at most
+// what limits allows.
 type FS struct {
 	r      io.ReaderAt
 	super  superblock
@@ -32,7 +32,7 @@ type FS struct {
 	datas map[int64][]byte     // and of data, by offset
 }
 
-// metaBlock is a block of metadata, and where the next one is.
+// metaBlock is a block of metadata, and the offset of the next one.
 type metaBlock struct {
 	data []byte
 	next int64
@@ -71,13 +71,13 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 	return f, err
 }
 
-// Size of the file system in bytes, of what a device holds.
+// Size of the file system on its device, in bytes.
 func (f *FS) Size() int64 { return int64(f.super.Size) }
 
-// Time of its making, in seconds since 1970.
+// Time of creation, in seconds since 1970.
 func (f *FS) Time() int64 { return int64(f.super.Time) }
 
-// Compression by name.
+// Compression is the name of the compression.
 func (f *FS) Compression() Compression { return compressions[f.super.Compression] }
 
 // read reads n bytes at off.
@@ -119,8 +119,7 @@ func (f *FS) meta(off int64) (*metaBlock, error) {
 	return m, nil
 }
 
-// data reads a block of data, whose size in a list of blocks is word and which
-// has n bytes.
+// data reads a block of n bytes of data; word is its size in a list of blocks.
 func (f *FS) data(off int64, word uint32, n int64) ([]byte, error) {
 	f.mu.Lock()
 	b := f.datas[off]
@@ -155,7 +154,7 @@ func (f *FS) data(off int64, word uint32, n int64) ([]byte, error) {
 type cursor struct {
 	f   *FS
 	off int64 // of the block
-	at  int   // in the block, expanded
+	at  int   // in the uncompressed block
 }
 
 // next reads n bytes.

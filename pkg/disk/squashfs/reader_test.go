@@ -48,7 +48,8 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestReadMksquashfs reads what mksquashfs makes of what unsquashfs unpacked.
+// TestReadMksquashfs reads what mksquashfs makes of a tree that unsquashfs has
+// unpacked.
 func TestReadMksquashfs(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 6))
 	first := build(t, randomTree(rnd, 100), Options{})
@@ -70,7 +71,7 @@ func TestReadMksquashfs(t *testing.T) {
 	}
 }
 
-// TestReadHoles knows where they are.
+// TestReadHoles knows the holes.
 func TestReadHoles(t *testing.T) {
 	const size = 1<<40 + 77
 	e := tree.Entry{Path: "huge", Mode: tree.Regular | 0o600, Size: size, Content: disktest.Mark{Size: size, At: 4<<30 + 9}, Data: []tree.Range{{Off: 4<<30 + 5, Len: 10}}}
@@ -122,7 +123,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// FuzzOpen reads any file system; what comes out is a tree in order.
+// FuzzOpen reads arbitrary file systems; the result is a sorted tree.
 func FuzzOpen(f *testing.F) {
 	for _, c := range []Compression{Zstd, Gzip, XZ} {
 		for seed := range uint64(3) {

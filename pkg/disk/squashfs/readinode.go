@@ -11,7 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// found is an inode as it was read.
+// found is an inode that was read.
 type found struct {
 	rofs.Inode // its ID is the reference
 
@@ -23,14 +23,14 @@ type found struct {
 	fragStart uint32
 }
 
-// fields takes little endian numbers off the front of bytes.
+// fields reads little endian numbers from the front of bytes.
 type fields []byte
 
 func (p *fields) u16() uint16 { v := le.Uint16(*p); *p = (*p)[2:]; return v }
 func (p *fields) u32() uint32 { v := le.Uint32(*p); *p = (*p)[4:]; return v }
 func (p *fields) u64() uint64 { v := le.Uint64(*p); *p = (*p)[8:]; return v }
 
-// bodySize is what follows the part that all inodes have, by type.
+// bodySize is the size of the part after the common one, by type.
 var bodySize = [...]int{
 	typeDir: 16, typeFile: 16, typeSymlink: 8, typeBlock: 8, typeChar: 8, typeFIFO: 4, typeSocket: 4,
 	typeDir + typeExtended: 24, typeFile + typeExtended: 40, typeSymlink + typeExtended: 8, typeBlock + typeExtended: 12,
@@ -43,8 +43,7 @@ var modes = [...]uint32{
 	typeChar: tree.Char, typeFIFO: tree.FIFO, typeSocket: tree.Socket,
 }
 
-// inode reads the inode of a reference. cost is asked before much memory is
-// taken.
+// inode reads the inode of a reference. cost is called before much memory is used.
 func (f *FS) inode(ref uint64, cost func(int64) error) (*found, error) {
 	c := cursor{f, int64(f.super.InodeTable) + int64(ref>>16), int(ref & 0xffff)}
 	b, err := c.next(16)
@@ -90,8 +89,8 @@ func (f *FS) owner(i uint16) (uint32, error) {
 	return le.Uint32(b), nil
 }
 
-// body reads what depends on the type, and gives the number of the set of
-// attributes.
+// body reads the part that depends on the type, and returns the number of the set
+// of attributes.
 func (n *found) body(f *FS, c *cursor, kind uint16, body []byte, cost func(int64) error) (xattr uint32, err error) {
 	p, e := fields(body), &n.Entry
 	switch kind {
@@ -226,7 +225,7 @@ func (f *FS) xattr(c *cursor, base int64) (tree.Xattr, error) {
 		return tree.Xattr{}, formatError("attribute of type %d and %d bytes", kind, le.Uint32(b))
 	}
 	value, err := c.next(int(le.Uint32(b)))
-	if err == nil && kind&0x100 != 0 { // it is elsewhere
+	if err == nil && kind&0x100 != 0 { // it is stored elsewhere
 		if len(value) != 8 {
 			return tree.Xattr{}, formatError("reference of %d bytes", len(value))
 		}

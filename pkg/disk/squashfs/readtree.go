@@ -16,9 +16,9 @@ import (
 // limits are about two million entries.
 func limits() rofs.Limits { return rofs.Limits{Tree: 1 << 30, Paths: 1 << 30} }
 
-// Tree is what the file system holds. Contents are read when the Tree's are.
-// When something cannot be read, the Tree has the rest and the error is the
-// first reason.
+// Tree is the content of the file system. Contents of files are read when the
+// Tree's are. If something cannot be read, the Tree has the rest and the error is
+// the first reason.
 func (f *FS) Tree() (*tree.Tree, error) { return f.tree(context.Background()) }
 
 // tree is Tree until ctx ends.
@@ -102,7 +102,7 @@ func (b *treeBuilder) name(dir *found, block uint32, last string) (*found, error
 	return n, nil
 }
 
-// content gives a file its content and the ranges that are not holes.
+// content sets a file's content and the ranges that are not holes.
 func (n *found) content(f *FS) {
 	c := &fileContent{f: f, n: n, ends: make([]int64, len(n.blocks))}
 	pos, block := n.start, int64(f.super.BlockSize)
@@ -136,7 +136,7 @@ func (n *found) content(f *FS) {
 type fileContent struct {
 	f    *FS
 	n    *found
-	ends []int64 // of the blocks, on the device
+	ends []int64 // offsets of the blocks on the device
 }
 
 // ReadAt implements io.ReaderAt.
@@ -184,7 +184,7 @@ func (c *fileContent) block(p []byte, i, off int64) error {
 	return nil
 }
 
-// tail reads from what is in a fragment.
+// tail reads from the part in a fragment.
 func (c *fileContent) tail(p []byte, off, size int64) error {
 	if c.n.fragment >= c.f.super.Fragments {
 		return formatError("fragment %d of %d", c.n.fragment, c.f.super.Fragments)

@@ -3,15 +3,14 @@
 // Package squashfs turns a tree into a squashfs 4.0 file system, compressed, in
 // blocks of 128 KiB, and reads file systems with blocks of any size.
 //
-// Files smaller than a block share blocks (fragments), files of the same
-// content are stored once, blocks of zeros are not stored. Build reads every
-// file once, compresses with several workers, and writes front to back to a
-// spool; the same tree and options give the same bytes whatever the number of
-// workers.
+// Files smaller than a block share blocks (fragments), files with the same content
+// are stored once, blocks of zeros are not stored. Build reads every file once,
+// compresses with several workers, and writes front to back to a spool; the same
+// tree and options give the same bytes whatever the number of workers.
 //
-// Times are whole seconds of 1970 to 2106, the nearest if another. Left out:
-// lzo, lz4 and lzma, access control lists (which squashfs
-// cannot store), and changing a file system.
+// Times are whole seconds from 1970 to 2106; others become the nearest of these.
+// Left out: writing lzo and lz4, lzma, access control lists (which squashfs cannot
+// store), and changing a file system.
 package squashfs
 
 import (
@@ -36,16 +35,16 @@ const (
 	XZ   Compression = "xz"
 )
 
-// Options say what the tree does not.
+// Options are the properties that do not come from the tree.
 type Options struct {
 	Compression Compression // "" is Zstd
 	Time        int64       // seconds since 1970, of the file system's creation
 	Export      bool        // a table of inodes, which an NFS server needs
-	Workers     int         // goroutines that read and compress; 0 means one a CPU
+	Workers     int         // goroutines that read and compress; 0 means one per CPU
 }
 
-// Spool keeps the file system, from offset 0 on, for as long as the image is
-// in use; such as a file without a name.
+// Spool stores the file system, from offset 0 on, as long as the image is in use;
+// for instance a file without a name.
 type Spool interface {
 	io.WriterAt
 	io.ReaderAt
@@ -63,14 +62,14 @@ var (
 	ErrOwners      = errors.New("more than 65535 different owners")
 )
 
-// EntryError is what is wrong with one entry of the tree.
+// EntryError is about one entry of the tree.
 type EntryError = rofs.EntryError
 
 // fsName is the kind of file system.
 const fsName = "squashfs"
 
-// Build writes the file system of t to the spool, and returns an image of what
-// is there. Memory grows with the number of entries and not with their content.
+// Build writes the file system of t to the spool, and returns an image of it.
+// Memory use grows with the number of entries and not with their content.
 func Build(ctx context.Context, t *tree.Tree, spool Spool, o Options) (*image.Image, error) {
 	newCompressor, id, err := compression(o.Compression)
 	if err != nil {
@@ -103,5 +102,5 @@ func Build(ctx context.Context, t *tree.Tree, spool Spool, o Options) (*image.Im
 	return img, nil
 }
 
-// seconds is a time as the format has it.
+// seconds is a time in the form of the format.
 func seconds(t int64) uint32 { return uint32(min(max(t, 0), math.MaxUint32)) }

@@ -103,7 +103,7 @@ func TestEmpty(t *testing.T) {
 	verify(t, build(t, tr, Options{Export: true}), tr)
 }
 
-// TestDuplicates stores what is the same once.
+// TestDuplicates stores identical files once.
 func TestDuplicates(t *testing.T) {
 	big := disktest.Noise(1, 3*blockSize+5)
 	zeros := string(make([]byte, 2*blockSize))

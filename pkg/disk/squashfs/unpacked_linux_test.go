@@ -10,7 +10,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/disktest"
 )
 
-// unpacked reads what unsquashfs unpacked.
+// unpacked reads a tree that unsquashfs has unpacked.
 func unpacked(t testing.TB, image string) map[string]disktest.View {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "out")

@@ -10,7 +10,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/disktest"
 )
 
-// unpacked reads what unsquashfs unpacked, on Linux.
+// unpacked reads a tree that unsquashfs has unpacked, on Linux.
 func unpacked(t testing.TB, _ string) map[string]disktest.View {
 	t.Helper()
 	t.Skip("comparing with unsquashfs needs Linux")

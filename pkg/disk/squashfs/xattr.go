@@ -9,11 +9,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// xattrPrefixes are by the number that stands for them.
+// xattrPrefixes are the prefixes by their numbers.
 var xattrPrefixes = []string{"user.", "trusted.", "security."}
 
 const (
-	xattrID  = 16    // of an entry of the table that the numbers in inodes mean
+	xattrID  = 16    // size of an entry of the table to which the numbers in inodes refer
 	maxValue = 65536 // the kernel's limit
 )
 
@@ -43,7 +43,7 @@ func (x *xattrTable) set(xs []tree.Xattr) (uint32, error) {
 	}
 	id = uint32(len(x.known))
 	x.known[string(b)] = id
-	names := 0 // what listxattr(2) needs
+	names := 0 // the size that listxattr(2) needs
 	for _, a := range xs {
 		names += len(a.Name) + 1
 	}
@@ -54,14 +54,14 @@ func (x *xattrTable) set(xs []tree.Xattr) (uint32, error) {
 	return id, nil
 }
 
-// HoldsXattr reports whether the format has a place for extended attributes of
-// that name, if they are not too large. It has none for access lists.
+// HoldsXattr reports whether the format can store extended attributes of that name,
+// if they are not too large. It cannot store access control lists.
 func HoldsXattr(name string) bool {
 	_, _, err := splitXattr(tree.Xattr{Name: name})
 	return err == nil
 }
 
-// encodeXattrs is a set as the format has it.
+// encodeXattrs is a set in its on-disk form.
 func encodeXattrs(xs []tree.Xattr) ([]byte, error) {
 	var b []byte
 	for _, x := range xs {

@@ -15,8 +15,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// FuzzBuild compares the header of random swap areas with mkswap's, and lets
-// blkid read it.
+// FuzzBuild compares the header of random swap areas with mkswap's, and has blkid
+// read it.
 func FuzzBuild(f *testing.F) {
 	f.Add(int64(40_960), "", uint64(1), uint64(2))
 	f.Add(int64(1<<30-1), "15 letters here", uint64(1<<63), uint64(3))

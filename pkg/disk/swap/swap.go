@@ -12,8 +12,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/image"
 )
 
-// union swap_header of the kernel (include/linux/swap.h), version 1, in native
-// byte order, which is little endian on all that this is for.
+// union swap_header of the kernel (include/linux/swap.h), version 1, in native byte
+// order, which is little endian on all supported machines.
 const (
 	pageSize  = 4096
 	minPages  = 10 // mkswap's limit
@@ -24,11 +24,11 @@ const (
 	atLastPage = 1028
 	atUUID     = 1036
 	atLabel    = 1052
-	labelSize  = 15 // and a zero byte, as mkswap has it
+	labelSize  = 15 // followed by a zero byte, as in mkswap
 )
 
-// Build makes a swap area of size bytes; what is beyond its last whole page
-// stays unused. label has at most 15 bytes.
+// Build makes a swap area of size bytes; the part after its last whole page is
+// unused. label has at most 15 bytes.
 func Build(size int64, label string, uuid [16]byte) (*image.Image, error) {
 	pages := size / pageSize
 	switch {

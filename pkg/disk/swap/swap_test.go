@@ -27,7 +27,7 @@ func write(t testing.TB, size int64, label string) string {
 	return disktest.Save(t, m, 1)
 }
 
-// TestLikeMkswap compares with mkswap, and lets others read it.
+// TestLikeMkswap compares with mkswap, and has other programs read it.
 func TestLikeMkswap(t *testing.T) {
 	for _, tt := range []struct {
 		size  int64

@@ -4,11 +4,12 @@ package tree
 
 import "encoding/binary"
 
-// aclPrefix begins the names of access lists.
+// aclPrefix begins the names of attributes with access control lists.
 const aclPrefix = "system.posix_acl_"
 
-// groupOf is what an access list gives to the file's group: linux/posix_acl_xattr.h,
-// a version of 4 bytes and entries of tag, permissions and id.
+// groupOf is the permissions that an access control list gives to the file's group:
+// linux/posix_acl_xattr.h, a version of 4 bytes and entries of tag, permissions and
+// id.
 func groupOf(x Xattr) (perm uint32, ok bool) {
 	const (
 		groupObj = 0x04

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// BenchmarkMerge reads layers of empty files, 100 a directory.
+// BenchmarkMerge reads layers of empty files, 100 per directory.
 func BenchmarkMerge(b *testing.B) {
 	for _, files := range []int{10_000, 100_000, 1_000_000} {
 		b.Run(strconv.Itoa(files), func(b *testing.B) {
@@ -64,7 +64,7 @@ func emptyFiles(b *testing.B, n int) Layer {
 	return Layer{Name: "empty files", Tar: f, Size: st.Size()}
 }
 
-// peakRSS is the most memory that the process has had, in bytes.
+// peakRSS is the peak memory of the process, in bytes.
 func peakRSS(b *testing.B) int64 {
 	b.Helper()
 	status, err := os.ReadFile("/proc/self/status")

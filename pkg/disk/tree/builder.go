@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// Builder puts a Tree together from entries of others.
+// Builder assembles a Tree from entries of others.
 type Builder struct {
 	entries []Entry
 	at      map[string]int // index of each path in entries
 	mtime   int64
 }
 
-// NewBuilder starts with a root directory, 0755 and of that time, in seconds
-// since 1970; directories that Add has to make look the same.
+// NewBuilder starts with a root directory of mode 0755 and that time, in seconds
+// since 1970; directories that Add has to make get the same.
 func NewBuilder(mtime int64) *Builder {
 	return &Builder{entries: []Entry{{Mode: Dir | 0o755, Mtime: mtime}}, at: map[string]int{"": 0}, mtime: mtime}
 }
 
-// find is the entry of that path, nil without one.
+// find is the entry of that path, or nil.
 func (b *Builder) find(path string) *Entry {
 	if i, ok := b.at[path]; ok {
 		return &b.entries[i]
@@ -38,11 +38,11 @@ func (b *Builder) put(e Entry) {
 	b.entries = append(b.entries, e)
 }
 
-// Add puts an entry at its path, in place of what was there. Symbolic links on
-// the way are followed inside the tree, and directories that are missing are
-// made, also where a link leads to. A directory goes where a link of its name
-// leads. Something else on the way is an error, and so is replacing a directory
-// that is not empty by something else.
+// Add puts an entry at its path, replacing what was there. Symbolic links on the
+// way are followed inside the tree, and missing directories are made, also at the
+// target of a link. If there is a link with the name of a directory, the directory
+// goes to the link's target. Another file on the way is an error, and so is
+// replacing a directory that is not empty by another file.
 func (b *Builder) Add(e Entry) error {
 	e.Path = strings.Trim(e.Path, "/")
 	var err error
@@ -68,7 +68,7 @@ func (b *Builder) Add(e Entry) error {
 	return nil
 }
 
-// place is a name in the directory that its path leads to.
+// place is a name in the directory to which its path leads.
 func (b *Builder) place(p string) (string, error) {
 	if p == "" {
 		return "", nil
@@ -78,8 +78,8 @@ func (b *Builder) place(p string) (string, error) {
 	return join(dir, base), err
 }
 
-// directory is the path, without links, of a directory, which is made if it is
-// missing.
+// directory is the path, without links, of a directory, which is made if it does
+// not exist.
 func (b *Builder) directory(dir string) (string, error) {
 	if old := b.find(dir); old != nil && old.Type() == Dir {
 		return dir, nil
@@ -111,8 +111,8 @@ func (b *Builder) filled(dir string) bool {
 	return false
 }
 
-// AddTree puts all of a Tree below the directory at. Its root gives that
-// directory its attributes.
+// AddTree puts a whole Tree below the directory at. Its root gives that directory
+// its attributes.
 func (b *Builder) AddTree(at string, t *Tree) error {
 	at = strings.Trim(at, "/")
 	b.entries = slices.Grow(b.entries, len(t.Entries))
@@ -134,7 +134,7 @@ func (b *Builder) AddTree(at string, t *Tree) error {
 	return nil
 }
 
-// Tree is the result, in order; nothing can be added to it. A hard link whose
+// Tree is the result, sorted; nothing can be added afterwards. A hard link whose
 // file was replaced or comes later in order is an error.
 func (b *Builder) Tree() (*Tree, error) {
 	t := &Tree{Entries: b.entries}
@@ -152,8 +152,8 @@ func (b *Builder) Tree() (*Tree, error) {
 	return t, nil
 }
 
-// Sub is what is below the directory dir, as its own Tree. A hard link
-// whose first name is outside becomes the file, and later ones links to it.
+// Sub is the content of the directory dir, as a Tree of its own. A hard link whose
+// first name is outside becomes the file, and later ones become links to it.
 func (t *Tree) Sub(dir string) (*Tree, error) {
 	dir = strings.Trim(dir, "/")
 	if dir == "" {
@@ -190,8 +190,8 @@ func (t *Tree) Sub(dir string) (*Tree, error) {
 	return out, nil
 }
 
-// Without is the Tree with the content of the directories taken out; the
-// directories stay, to be mounted on.
+// Without is the Tree without the content of the directories; the directories stay
+// as mount points.
 func (t *Tree) Without(dirs []string) (*Tree, error) {
 	if len(dirs) == 0 {
 		return t, nil
@@ -224,9 +224,9 @@ func (t *Tree) Without(dirs []string) (*Tree, error) {
 	return out, nil
 }
 
-// With is the Tree with nodes that are neither directories nor links in their
-// places. What was there is gone, with all below it; a hard link whose first
-// name is gone becomes the file.
+// With is the Tree with additional nodes, which are neither directories nor links.
+// What was in their places is removed, with everything below it; a hard link whose
+// first name is removed becomes the file.
 func (t *Tree) With(nodes []Entry) *Tree {
 	if len(nodes) == 0 {
 		return t

@@ -21,8 +21,7 @@ func paths(t *Tree) []string {
 	return out
 }
 
-// sample has a usr-merged root, links that loop, and hard links across
-// directories.
+// sample has a merged /usr, links that loop, and hard links across directories.
 func sample(t *testing.T) *Tree {
 	t.Helper()
 	b := NewBuilder(1)
@@ -150,8 +149,7 @@ func TestWith(t *testing.T) {
 	}
 }
 
-// What is put into a tree goes where links of the tree lead, as on a system
-// that runs.
+// Entries go where links of the tree lead, as in a running system.
 func TestBuilderFollowsLinks(t *testing.T) {
 	start := []Entry{
 		{Path: "usr/lib/modules", Mode: Dir | 0o755},
@@ -172,7 +170,7 @@ func TestBuilderFollowsLinks(t *testing.T) {
 		{"/out/x", "etc/x"},
 		{"/lib/../x", "usr/x"},
 		{"//lib//x", "usr/lib/x"},
-		{"/tofile", "tofile"}, // a file takes a link's place
+		{"/tofile", "tofile"}, // a file replaces a link
 		{"/a/x", "/a: symbolic links form a loop"},
 		{"/file/x", "/file leads through /file, which is not a directory"},
 		{"/tofile/x", "/tofile leads through /file, which is not a directory"},

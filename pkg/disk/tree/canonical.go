@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Canonical is the Tree of a file system as Merge gives it for a tar archive of
-// the same files: Data ranges follow from the contents alone, times are clamped,
-// device nodes are not hard links, and there are no attributes with a meaning
-// to a storage only, or that Linux allows on no file of that kind. All contents
-// are read on the way: what cannot be read is an error with its path. Clamp and
+// Canonical is the Tree of a file system in the form in which Merge returns it for
+// a tar archive of the same files: Data ranges depend on the contents alone, times
+// are clamped, device nodes are not hard links, and there are no attributes that
+// have a meaning only for a storage, or that Linux does not allow on files of that
+// kind. All contents are read: a read error is returned with its path. Clamp and
 // jobs are as for Read.
 func (t *Tree) Canonical(ctx context.Context, clamp int64, jobs int) (*Tree, error) {
 	out := &Tree{Entries: slices.Clone(t.Entries)}
@@ -69,14 +69,14 @@ func (e *Entry) canonical(ctx context.Context, t *Tree, clamp int64, buf []byte)
 		return err
 	}
 	e.Data = data
-	if e.Size < HoleSize { // which Merge does not look into
+	if e.Size < HoleSize { // which Merge does not read
 		e.Data = nil
 	}
 	return nil
 }
 
 // scan reads a content and finds its ranges, in blocks of HoleSize, that are not
-// zero; nil for all of it.
+// zero; nil means the whole content.
 func (e *Entry) scan(ctx context.Context, buf []byte) ([]Range, error) {
 	out, holes := []Range{}, false
 	rest := e.Ranges()

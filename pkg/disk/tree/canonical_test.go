@@ -67,7 +67,8 @@ type broken struct{ err error }
 
 func (b broken) ReadAt([]byte, int64) (int, error) { return 0, b.err }
 
-// TestCanonicalReads finds what cannot be read, and what no archive can hold.
+// TestCanonicalReads finds contents that cannot be read, and entries that an
+// archive cannot contain.
 func TestCanonicalReads(t *testing.T) {
 	lost := errors.New("lost")
 	for _, tt := range []struct {

@@ -11,8 +11,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
-// A tree with more levels than there are descriptors, and with paths that are
-// longer than the kernel takes, is read like any other.
+// A tree with more levels than there are descriptors, and with paths longer than
+// the kernel accepts, is read like any other.
 func TestReadDeepDir(t *testing.T) {
 	const levels = 3000
 	dir := t.TempDir()
@@ -35,7 +35,7 @@ func TestReadDeepDir(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	content := strings.Repeat("x", HoleSize+1) // so that it is looked into for holes
+	content := strings.Repeat("x", HoleSize+1) // so that it is searched for holes
 	if _, err := unix.Write(fd, []byte(content)); err != nil {
 		t.Fatal(err)
 	}

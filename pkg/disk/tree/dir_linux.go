@@ -17,7 +17,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
-// Source is an open directory that Trees are read from. It must stay open as long
+// Source is an open directory from which Trees are read. It must stay open as long
 // as their contents are used.
 type Source struct {
 	fd     int
@@ -25,15 +25,17 @@ type Source struct {
 	owners Owners // nil asks the kernel
 }
 
-// Owners says what files are where the kernel does not know: owner.Policy.
+// Owners returns the metadata of files if the kernel does not know it:
+// owner.Policy.
 type Owners interface {
-	// Stat is that of a name in an open directory, "" for the directory itself.
+	// Stat returns the metadata of a name in an open directory, "" for the
+	// directory itself.
 	Stat(dir int, name string) (unix.Stat_t, error)
-	// Xattr is what an attribute of a file says that is stored with a value.
+	// Xattr returns the value of an attribute from its stored form.
 	Xattr(path, attr string, stored []byte) ([]byte, error)
 }
 
-// OpenDirOf is OpenDir of a directory whose owners somebody else knows.
+// OpenDirOf is OpenDir for a directory whose owners are recorded elsewhere.
 func OpenDirOf(name string, owners Owners) (*Source, error) {
 	s, err := OpenDir(name)
 	if err == nil {
@@ -42,7 +44,8 @@ func OpenDirOf(name string, owners Owners) (*Source, error) {
 	return s, err
 }
 
-// stat looks at a name in an open directory, "" for the directory itself.
+// stat returns the metadata of a name in an open directory, "" for the directory
+// itself.
 func (d *Source) stat(fd int, name string) (st unix.Stat_t, err error) {
 	switch {
 	case d.owners != nil:
@@ -67,14 +70,14 @@ func OpenDir(name string) (*Source, error) {
 // Close releases the directory.
 func (d *Source) Close() error { return unix.Close(d.fd) }
 
-// Read walks the directory and returns it as a Tree, with owners as the
-// calling process sees them. Links are not followed and nothing outside is
-// touched. Times later than clamp, in seconds since 1970, become clamp; 0 leaves
-// them. Data ranges follow from the contents alone, in blocks of HoleSize:
-// how a file happens to be laid out on the host does not count. jobs is how many
-// directories are to be read at a time.
+// Read walks the directory and returns it as a Tree, with owners as the calling
+// process sees them. Links are not followed and nothing outside is touched. Times
+// later than clamp, in seconds since 1970, become clamp; 0 leaves them. Data ranges
+// depend on the contents alone, in blocks of HoleSize: a file's layout on the host
+// does not matter. jobs is how many directories are read at a time.
 func (d *Source) Read(ctx context.Context, clamp int64, jobs int) (*Tree, error) {
-	// One that waits for those below it keeps its slot: there have to be more.
+	// A reader that waits for the directories below keeps its slot: there have to
+	// be more.
 	w := &walker{dir: d, clamp: clamp, slots: make(chan struct{}, max(4*jobs-1, 0))}
 	root, err := w.entry(d.fd, "", "")
 	if err != nil {
@@ -89,15 +92,15 @@ func (d *Source) Read(ctx context.Context, clamp int64, jobs int) (*Tree, error)
 	return assemble(&listing{nodes: []node{root}}), nil
 }
 
-// listing is what is in a directory, in order, or why that is not known. A
-// directory tree stays in these pieces until it is complete: with many files,
-// each copy of their entries on the way would count.
+// listing is the sorted content of a directory, or why it is not known. A directory
+// tree stays in these pieces until it is complete: with many files, each
+// intermediate copy of their entries would matter.
 type listing struct {
 	nodes []node
 	err   error
 }
 
-// node is an entry. With inode set it may have other names.
+// node is an entry. If inode is set, it may have other names.
 type node struct {
 	entry Entry
 	inode *inodeID
@@ -116,8 +119,8 @@ func (l *listing) count() int {
 	return n
 }
 
-// assemble makes a Tree of a listing, which it empties on the way. Of hard
-// links, the first name in order is the file.
+// assemble makes a Tree from a listing, which it empties meanwhile. Of hard links,
+// the first name in order is the file.
 func assemble(l *listing) *Tree {
 	a := assembly{&Tree{Entries: make([]Entry, 0, l.count())}, map[inodeID]string{}}
 	a.add(l)
@@ -150,11 +153,11 @@ func (a *assembly) add(l *listing) {
 type walker struct {
 	dir   *Source
 	clamp int64
-	slots chan struct{} // one for each directory read beside the caller's
+	slots chan struct{} // one for each directory that is read in parallel with the caller's
 }
 
-// list reads what is below the directory path, in Compare order. No directory
-// stays open while those in it are read: there may be more levels than
+// list reads everything below the directory path, in Compare order. No directory
+// stays open while its subdirectories are read: there may be more levels than
 // descriptors.
 func (w *walker) list(ctx context.Context, path string) *listing {
 	if err := ctx.Err(); err != nil {
@@ -205,13 +208,13 @@ func (w *walker) nodes(path string) ([]node, error) {
 	for _, name := range names {
 		n, err := w.entry(fd, name, join(path, name))
 		if errors.Is(err, unix.ENOENT) {
-			continue // overlay lists a whiteout of nothing, which is not there
+			continue // overlay lists a whiteout without a lower file, although it does not exist
 		}
 		if err != nil {
 			return nil, err
 		}
 		if n.entry.Type() == Char && n.entry.Rdev == (Device{}) {
-			continue // and shows one where there is a single layer
+			continue // and shows one if there is a single layer
 		}
 		out = append(out, n)
 	}
@@ -291,7 +294,7 @@ func readLink(fd int, name string, size int) (string, error) {
 }
 
 // namespaceXattr reports whether a user namespace can give a file an attribute.
-// Others that a file has are the host's, such as the label of its security
+// Other attributes of a file belong to the host, such as the label of its security
 // module; those of an image come from its layers, see WithXattrs.
 func namespaceXattr(name string) bool {
 	return name == capability || strings.HasPrefix(name, aclPrefix) || strings.HasPrefix(name, "user.") && !privateXattr(name)

@@ -108,7 +108,7 @@ func mode(t *testing.T, name string) os.FileMode {
 	return st.Mode().Perm()
 }
 
-// The same content gives the same ranges, however it is laid out.
+// The same content gives the same ranges, whatever its layout.
 func TestReadDirLayout(t *testing.T) {
 	data := make([]byte, 3*HoleSize)
 	data[HoleSize] = 1
@@ -148,7 +148,7 @@ func TestReadDirLayout(t *testing.T) {
 	}
 }
 
-// TestReadMemory bounds what is allocated for each file below many directories:
+// TestReadMemory bounds the allocations for each file below many directories:
 // entries are not copied once for each level.
 func TestReadMemory(t *testing.T) {
 	const files, depth = 2000, 12

@@ -10,11 +10,11 @@ import (
 	"os"
 )
 
-// errLinux is why there is no Source: other systems do not have all that a file of
-// a Tree has, such as capabilities and devices of Linux.
+// errLinux is the reason why there is no Source: other systems do not have
+// everything that a Tree needs, such as Linux's capabilities and devices.
 var errLinux = errors.New("reading a directory as a root file system needs Linux")
 
-// Source is an open directory that Trees are read from, on Linux.
+// Source is an open directory from which Trees are read, on Linux.
 type Source struct{}
 
 // OpenDir opens a directory to read Trees from. It needs Linux.

@@ -27,8 +27,8 @@ func (f *dirFile) open() (openFile, error) {
 	return openFile{fd, f.path}, nil
 }
 
-// ReadAt implements io.ReaderAt. The file is opened for each call, so that a
-// tree of any size needs no more descriptors than it has readers.
+// ReadAt implements io.ReaderAt. The file is opened for each call, so that a tree
+// of any size needs no more descriptors than it has readers.
 func (f *dirFile) ReadAt(p []byte, off int64) (int, error) {
 	file, err := f.open()
 	if err != nil {
@@ -38,8 +38,8 @@ func (f *dirFile) ReadAt(p []byte, off int64) (int, error) {
 	return n, errors.Join(err, unix.Close(file.fd))
 }
 
-// ranges finds the blocks that are not zero; nil means all of them. Only the
-// start of a block is read to see that it is not a hole, in most cases.
+// ranges finds the blocks that are not zero; nil means all of them. In most cases,
+// only the start of a block is read to see that it is not a hole.
 func (f *dirFile) ranges(size int64) ([]Range, error) {
 	if size < HoleSize {
 		return nil, nil
@@ -56,8 +56,8 @@ func (f *dirFile) ranges(size int64) ([]Range, error) {
 	return out, nil
 }
 
-// openFile is a file that is read once and closed. An os.File would ask the
-// kernel first whether it can be polled, which is half the work for small files.
+// openFile is a file that is read once and closed. An os.File would first ask the
+// kernel whether it can be polled, which is half the work for small files.
 type openFile struct {
 	fd   int
 	path string
@@ -80,8 +80,8 @@ func (f openFile) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// nextData skips what the file system knows to be a hole; the result is a
-// multiple of HoleSize, or size.
+// nextData skips known holes of the file system; the result is a multiple of
+// HoleSize, or size.
 func nextData(file openFile, off, size int64) int64 {
 	if off >= size {
 		return off

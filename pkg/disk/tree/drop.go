@@ -2,8 +2,8 @@
 
 package tree
 
-// Drop is the Tree without the entries of these paths, and without what is below
-// them. A hard link whose first name goes becomes the file.
+// Drop is the Tree without the entries of these paths and what is below them. A
+// hard link whose first name is dropped becomes the file.
 func (t *Tree) Drop(paths map[string]bool) *Tree {
 	if len(paths) == 0 {
 		return t
@@ -17,7 +17,7 @@ func (t *Tree) Drop(paths map[string]bool) *Tree {
 		return false
 	}
 	out := &Tree{Entries: make([]Entry, 0, len(t.Entries))}
-	lost := map[string]Entry{}   // files whose first name is gone
+	lost := map[string]Entry{}   // files whose first name is dropped
 	moved := map[string]string{} // that name -> their first name now
 	for _, e := range t.Entries {
 		if gone(e.Path) {

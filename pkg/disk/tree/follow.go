@@ -4,9 +4,10 @@ package tree
 
 import "strings"
 
-// follow is the path, without links, of the directory that dir leads to from the
-// root. look is asked about each path on the way, whose directory has none: whether
-// it is a link, and where to. loop is the error for too many links.
+// follow is the path, without links, of the directory to which dir leads from the
+// root. look is called for each path on the way, whose directory contains no links:
+// it says whether the path is a link, and its target. loop is the error for too
+// many links.
 func follow(dir string, loop error, look func(at string) (link string, isLink bool, err error)) (string, error) {
 	at, rest, links := "", strings.Split(dir, "/"), 0
 	for len(rest) > 0 {

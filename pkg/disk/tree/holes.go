@@ -7,15 +7,14 @@ import (
 	"io"
 )
 
-// HoleSize is the granularity of Data ranges in bytes: a block of this size,
-// aligned to it, is a hole when all of it is zero.
+// HoleSize is the granularity of Data ranges in bytes: an aligned block of this
+// size is a hole if all of it is zero.
 const HoleSize = 64 << 10
 
 var zeros [HoleSize]byte
 
-// dataRanges are the blocks of a content that are not zero; nil means all of
-// them. skip goes over what is known to be a hole, to a multiple of HoleSize or
-// to size.
+// dataRanges are the blocks of a content that are not zero; nil means all of them.
+// skip skips known holes, to a multiple of HoleSize or to size.
 func dataRanges(r io.ReaderAt, size int64, skip func(off int64) int64) ([]Range, error) {
 	out := []Range{}
 	buf := make([]byte, HoleSize)
@@ -44,7 +43,7 @@ func dataRanges(r io.ReaderAt, size int64, skip func(off int64) int64) ([]Range,
 	return out, nil
 }
 
-// isZero reads the block at off, first a little of it.
+// isZero reads the block at off, beginning with a small part.
 func isZero(r io.ReaderAt, b []byte, off int64) (bool, error) {
 	for _, k := range []int{min(512, len(b)), len(b)} {
 		if n, err := r.ReadAt(b[:k], off); n < k {

@@ -12,23 +12,23 @@ import (
 )
 
 const (
-	maxReplaced = 1000     // directories of a layer that other members of it replace
+	maxReplaced = 1000     // number of directories of a layer that other members of it replace
 	maxFiles    = 16 << 20 // in a layer
 )
 
-// unpacker builds one layer in memory, the way the store unpacks it into a
-// directory: later members replace earlier ones, and names lead through
-// symbolic links of the layer itself, never outside.
+// unpacker builds one layer in memory, in the way the store unpacks it into a
+// directory: later members replace earlier ones, and symbolic links of the layer
+// itself are followed, but never out of it.
 type unpacker struct {
 	below    *merger
 	layer    int32
 	plain    bool               // there are no whiteouts
 	files    map[string]*member // by real path
-	hides    map[whiteout]int64 // what hides names below, applied at the end; the member's time
+	hides    map[whiteout]int64 // what hides names below, applied at the end; with the member's time
 	hidesAll bool               // opaque marker in the root directory
 	replaced int
 
-	lastDir, lastRel string // cache of parent: a directory as the stream names it, and its path
+	lastDir, lastRel string // cache of parent: a directory's name in the stream, and its path
 	cached           bool
 }
 
@@ -89,8 +89,8 @@ func (u *unpacker) member(h *tar.Header, off int64, s *sparseFile) error {
 	return u.put(rel, n)
 }
 
-// place is the real path of a name in a directory of the layer, which is made
-// with that time, in nanoseconds since 1970, when it is absent.
+// place is the real path of a name in a directory of the layer, which is made with
+// that time, in nanoseconds since 1970, if it does not exist.
 func (u *unpacker) place(dir, base string, mtime int64) (string, error) {
 	dir, err := u.parent(dir, mtime)
 	if err != nil {
@@ -111,7 +111,7 @@ func split(rel string) (dir, base string) {
 	return "", rel
 }
 
-// put makes a file, in place of what the layer has there.
+// put makes a file, replacing what the layer has there.
 func (u *unpacker) put(rel string, n *inode) error {
 	if rel == "" && n.kind() != Dir {
 		return errors.New("the root must be a directory")
@@ -133,7 +133,7 @@ func (u *unpacker) put(rel string, n *inode) error {
 	return nil
 }
 
-// remove takes a file out that another takes the place of, and all below it.
+// remove removes a file that another one replaces, and everything below it.
 func (u *unpacker) remove(f *member) error {
 	u.cached = false
 	delete(u.files, f.path)
@@ -151,8 +151,8 @@ func (u *unpacker) remove(f *member) error {
 	return nil
 }
 
-// link makes another name for an earlier member of the layer, or for a file of
-// the layers below.
+// link makes another name for an earlier member of the layer, or for a file of the
+// layers below.
 func (u *unpacker) link(to, rel string) error {
 	target, err := memberPath(to)
 	if err != nil {
@@ -173,7 +173,7 @@ func (u *unpacker) link(to, rel string) error {
 	return u.put(rel, n)
 }
 
-// target is the file that a hard link means, and its real path. Symbolic links
+// target is the file to which a hard link refers, and its real path. Symbolic links
 // on the way are followed inside the layer.
 func (u *unpacker) target(rel string) (string, *inode) {
 	dir, base := split(rel)
@@ -188,8 +188,8 @@ func (u *unpacker) target(rel string) (string, *inode) {
 	return "", nil
 }
 
-// parent is the real path of a directory of the layer, which is made when it
-// is absent and then has that time, in nanoseconds since 1970.
+// parent is the real path of a directory of the layer, which is made if it does not
+// exist and then has that time, in nanoseconds since 1970.
 func (u *unpacker) parent(dir string, mtime int64) (string, error) {
 	if u.cached && u.lastDir == dir {
 		return u.lastRel, nil
@@ -210,7 +210,7 @@ var errNoDir = errors.New("no such directory")
 // resolve is the real path of an existing directory of the layer.
 func (u *unpacker) resolve(dir string) (string, error) {
 	if f := u.files[dir]; dir == "" || f != nil && f.node.kind() == Dir {
-		return dir, nil // a real path: all above it are directories too
+		return dir, nil // a real path: everything above it is a directory, too
 	}
 	return follow(dir, errors.New("too many levels of symbolic links"), func(at string) (string, bool, error) {
 		f := u.files[at]
@@ -226,8 +226,7 @@ func (u *unpacker) resolve(dir string) (string, error) {
 	})
 }
 
-// makeDirs makes a directory and those above it. Their paths share the memory
-// of one.
+// makeDirs makes a directory and those above it. Their paths share memory.
 func (u *unpacker) makeDirs(dir string, mtime int64) (string, error) {
 	for i := 0; i <= len(dir); i++ {
 		if i < len(dir) && dir[i] != '/' {
@@ -255,9 +254,9 @@ func (u *unpacker) makeDirs(dir string, mtime int64) (string, error) {
 	return dir, nil
 }
 
-// implicit makes a directory for which there is no member. One that a layer
-// below has looks like there, for the stream does not say that it has changed;
-// another one gets the time, in nanoseconds since 1970.
+// implicit makes a directory for which there is no member. If a layer below has it,
+// it gets that one's metadata, since the stream does not say that it has changed;
+// otherwise it gets the time, in nanoseconds since 1970.
 func (u *unpacker) implicit(rel string, mtime int64) error {
 	at := time.Unix(0, mtime)
 	n := &inode{mode: Dir | 0o755, layer: u.layer, mtime: at.Unix(), nsec: int32(at.Nanosecond())}
@@ -268,7 +267,7 @@ func (u *unpacker) implicit(rel string, mtime int64) error {
 	return u.count()
 }
 
-// count bounds the memory that a layer takes.
+// count bounds the memory for a layer.
 func (u *unpacker) count() error {
 	if len(u.files)+len(u.hides) > maxFiles {
 		return fmt.Errorf("more than %d files", maxFiles)

@@ -18,24 +18,24 @@ type Layer struct {
 	Name string      // for messages, such as "layer" and its digest
 	Tar  io.ReaderAt // safe for concurrent use; used as long as the Tree's contents are
 	Size int64
-	// Plain is an archive of a root file system: it has no whiteouts, whatever
-	// names look like them.
+	// Plain says that it is an archive of a root file system, without whiteouts,
+	// whatever names look like them.
 	Plain bool
-	// Members, unless nil, goes over what is in Tar, which then is an archive of
-	// another kind: entries as in a Tree, in any order, and where in Tar the
-	// content of a file is. Such an archive has no whiteouts.
+	// Members, unless nil, iterates over the content of Tar, which then is an
+	// archive of another kind: entries as in a Tree, in any order, and the offset
+	// in Tar of each file's content. Such an archive has no whiteouts.
 	Members func(each func(e *Entry, off int64) error) error
-	// Note, unless nil, is told of what is valid but probably a mistake: a directory in
-	// place of a link to one.
+	// Note, unless nil, is called for what is valid but probably a mistake: a directory
+	// in place of a link to one.
 	Note func(text string)
 }
 
-// Merge is the root file system that layers make, the lowest first, read from
-// their tar headers alone (image-spec layer.md): the same Tree that Read gives
-// for the layers unpacked and mounted over each other, with device nodes. The
-// streams may come from anybody. Names stay below the root; what is not
-// representable is an error that names layer and member. Clamp and jobs are
-// as for Read: contents are read once, to find out where they are zero.
+// Merge is the root file system that results from layers, the lowest first, read
+// from their tar headers alone (image-spec layer.md): the same Tree that Read
+// returns for the layers unpacked and mounted over each other, with device nodes.
+// The streams may be hostile. Names stay below the root; what cannot be represented
+// is an error that names layer and member. Clamp and jobs are as for Read: contents
+// are read once, to find out where they are zero.
 func Merge(ctx context.Context, layers []Layer, clamp int64, jobs int) (*Tree, error) {
 	m := &merger{dirs: map[string]*inode{}}
 	for i, l := range layers {
@@ -55,20 +55,20 @@ func Merge(ctx context.Context, layers []Layer, clamp int64, jobs int) (*Tree, e
 	return m.tree(layers, clamp), nil
 }
 
-// member is a name in a layer, or in what the layers below make.
+// member is a name in a layer, or in the result of the layers below.
 type member struct {
 	path     string
 	node     *inode // nil: a whiteout
-	hidesAll bool   // an opaque directory, when its layer is put on top: it has nothing of those below
+	hidesAll bool   // an opaque directory, when its layer is applied: it has nothing of those below
 }
 
-// merger is what the layers so far make.
+// merger has the result of the layers so far.
 type merger struct {
 	files []*member         // in Compare order, without whiteouts
 	dirs  map[string]*inode // the topmost layer's directory of each path, though it may be hidden
 }
 
-// add puts a layer on top.
+// add applies a layer.
 func (m *merger) add(index int32, l Layer) error {
 	u := newUnpacker(m, index)
 	u.plain = l.Plain
@@ -100,9 +100,9 @@ func (m *merger) add(index int32, l Layer) error {
 	return nil
 }
 
-// noteLinks tells of directories of a layer that take the place of links below,
-// as an archive does that was packed without knowing of them: what the link led
-// to is no longer found by that name.
+// noteLinks reports directories of a layer that replace links below, as in an
+// archive that was made without knowing of them: what the link led to is no longer
+// found under that name.
 func (m *merger) noteLinks(files []*member, note func(string)) {
 	for _, f := range files {
 		if f.node == nil || f.node.kind() != Dir {
@@ -114,7 +114,7 @@ func (m *merger) noteLinks(files []*member, note func(string)) {
 	}
 }
 
-// find is what the layers so far have at a path, nil for nothing.
+// find is what the layers so far have at a path, or nil.
 func (m *merger) find(path string) *member {
 	i := search(m.files, path)
 	if i < len(m.files) && m.files[i].path == path {
@@ -127,8 +127,8 @@ func search(files []*member, path string) int {
 	return sort.Search(len(files), func(i int) bool { return Compare(files[i].path, path) >= 0 })
 }
 
-// overlay puts the files of one layer over those below. Both are in order,
-// and what is below a directory follows it.
+// overlay puts the files of one layer over those below. Both are sorted, and the
+// content of a directory follows it.
 func overlay(lower, upper []*member) []*member {
 	out := make([]*member, 0, len(lower)+len(upper))
 	for _, f := range upper {
@@ -150,8 +150,8 @@ func overlay(lower, upper []*member) []*member {
 	return append(out, lower...)
 }
 
-// gallop is how many files come before a path. Those of two layers are often
-// close together, so it looks near the start first.
+// gallop is how many files come before a path. Those of two layers are often close
+// together, so it searches near the start first.
 func gallop(files []*member, path string) int {
 	step := 1
 	for step < len(files) && Compare(files[step].path, path) < 0 {
@@ -160,7 +160,7 @@ func gallop(files []*member, path string) int {
 	return search(files[:min(step+1, len(files))], path)
 }
 
-// subtree is how many files there are of the first one and what is below it.
+// subtree is the number of files of the first one and below it.
 func subtree(files []*member) int {
 	prefix := files[0].path + "/"
 	if files[0].path == "" {
@@ -173,10 +173,10 @@ func subtree(files []*member) int {
 	return n
 }
 
-// findHoles looks at the contents of all files that may have holes.
+// findHoles reads the contents of all files that may have holes.
 func (m *merger) findHoles(ctx context.Context, layers []Layer, jobs int) error {
 	var files []*member
-	seen := map[*inode]bool{} // of several names
+	seen := map[*inode]bool{} // files with several names
 	for _, f := range m.files {
 		if f.node.size < HoleSize || seen[f.node] {
 			continue
@@ -243,8 +243,8 @@ func (n *inode) content(layers []Layer) io.ReaderAt {
 	return &piece{layers[n.layer].Tar, n.off, n.size}
 }
 
-// skip is where to go on looking for holes: the stream may say where there is
-// only one.
+// skip is where to continue the search for holes: the stream may say that there is
+// one.
 func (n *inode) skip(off int64) int64 {
 	if n.sparse != nil {
 		return n.sparse.next(off)

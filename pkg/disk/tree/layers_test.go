@@ -14,7 +14,7 @@ import (
 )
 
 // The letters are those of the abuse cases that every reader of layers has to
-// stand.
+// handle.
 func TestMerge(t *testing.T) {
 	mode := func(m int64) func(*tar.Header) { return func(h *tar.Header) { h.Mode = m } }
 	xattrs := func(kv ...string) func(*tar.Header) {
@@ -242,7 +242,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// checkTree checks what a Tree promises.
+// checkTree checks what a Tree guarantees.
 func checkTree(t testing.TB, tr *Tree) {
 	t.Helper()
 	if len(tr.Entries) == 0 || tr.Entries[0].Path != "" || tr.Entries[0].Type() != Dir {
@@ -311,8 +311,8 @@ func TestMergeTimes(t *testing.T) {
 	}
 }
 
-// Holes are found by content, wherever a file is in its layer, and those of a
-// file of several names once.
+// Holes are found by content, wherever a file is in its layer, and only once for a
+// file with several names.
 func TestMergeHoles(t *testing.T) {
 	content := make([]byte, 5<<20+100)
 	content[3<<20+70000], content[5<<20+99] = 1, 1
@@ -346,8 +346,8 @@ func FuzzMerge(f *testing.F) {
 	})
 }
 
-// A layer that turns a link into a directory is told of; one that goes through
-// the link, or replaces it by something else, is not.
+// A layer that turns a link into a directory is reported; one that follows the
+// link, or replaces it by something else, is not.
 func TestMergeNotesLinks(t *testing.T) {
 	below := pack(t, sym("lib", "usr/lib"), reg("usr/lib/x", ""), sym("f", "usr"), sym("gone", "usr"))
 	for name, upper := range map[string][]byte{

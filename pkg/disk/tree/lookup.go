@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// maxLinks bounds how many symbolic links a lookup follows, as the kernel does.
+// maxLinks bounds how many symbolic links a lookup follows, as in the kernel.
 const maxLinks = 40
 
-// Lookup finds the entry that a path leads to; symbolic links are followed
-// inside the Tree only, with its root as "/". The last component is followed
-// too. A hard link leads to its file.
+// Lookup finds the entry to which a path leads; symbolic links are followed only
+// inside the Tree, with its root as "/". The last component is followed, too. A
+// hard link leads to its file.
 func (t *Tree) Lookup(name string) (*Entry, error) {
 	at, rest, links := "", strings.Split(path.Clean("/"+name), "/"), 0
 	for len(rest) > 0 {
@@ -62,8 +62,8 @@ func (t *Tree) at(name, p string) (*Entry, error) {
 	return &t.Entries[i], nil
 }
 
-// Glob returns the paths that match a pattern of path.Match, in order. The
-// part before the first special character is looked up, links included.
+// Glob returns the sorted paths that match a pattern of path.Match. The part before
+// the first special character is looked up, including links.
 func (t *Tree) Glob(pattern string) ([]string, error) {
 	pattern = path.Clean("/" + pattern)
 	dir, rest := pattern, ""
@@ -102,7 +102,7 @@ func (t *Tree) Glob(pattern string) ([]string, error) {
 	return out, nil
 }
 
-// Names are the names in the directory of exactly that path, in order.
+// Names are the sorted names in the directory of exactly that path.
 func (t *Tree) Names(dir string) []string {
 	var out []string
 	for name := range t.Children(dir) {
@@ -111,8 +111,8 @@ func (t *Tree) Names(dir string) []string {
 	return out
 }
 
-// Children are the names and the entries in the directory of exactly that path, in
-// order. The entry of a hard link is that of its file.
+// Children are the sorted names and the entries in the directory of exactly that
+// path. The entry of a hard link is that of its file.
 func (t *Tree) Children(dir string) iter.Seq2[string, *Entry] {
 	return func(yield func(string, *Entry) bool) {
 		start, ok := t.find(dir)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// entry is member for an archive that is not a tar: names lead through links of the
-// archive itself, later entries replace earlier ones.
+// entry is member for an archive that is not a tar: links of the archive itself are
+// followed, and later entries replace earlier ones.
 func (u *unpacker) entry(e *Entry, off int64) error {
 	rel, err := memberPath(e.Path)
 	if err != nil {
@@ -33,7 +33,7 @@ func (u *unpacker) entry(e *Entry, off int64) error {
 	return u.put(rel, n)
 }
 
-// inode is what an entry that is not a hard link says about a file. It refuses what
+// inode is the metadata of an entry that is not a hard link. It refuses values that
 // no file can have, as newInode does.
 func (e *Entry) inode() (*inode, error) {
 	n := &inode{
@@ -60,7 +60,7 @@ func (e *Entry) inode() (*inode, error) {
 	return n, err
 }
 
-// checkTarget refuses what no symbolic link can lead to.
+// checkTarget refuses targets that no symbolic link can have.
 func checkTarget(link string) error {
 	if link == "" || len(link) > maxPath || strings.ContainsRune(link, 0) {
 		return fmt.Errorf("a symbolic link to %.100q", link)
@@ -68,7 +68,7 @@ func checkTarget(link string) error {
 	return nil
 }
 
-// keptXattrs are those that belong to a file of that kind.
+// keptXattrs are the attributes that belong to a file of that kind.
 func keptXattrs(xs []Xattr, kind uint32) ([]Xattr, error) {
 	var out []Xattr
 	for _, x := range xs {

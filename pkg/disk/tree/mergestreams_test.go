@@ -21,7 +21,7 @@ func TestMergeStreams(t *testing.T) {
 	copy(huge[483:], "\x80\x00\x00\x00\x7f\xff\xff\xff\xff\xff\xff\xff")
 	seal(huge)
 	long := pack(t, reg("a", "x"))
-	copy(long[124:], "77777777777\x00") // 8 GiB that are not there
+	copy(long[124:], "77777777777\x00") // 8 GiB that do not exist
 	seal(long)
 	tests := []struct {
 		name string
@@ -53,7 +53,7 @@ func TestMergeStreams(t *testing.T) {
 	}
 }
 
-// seal gives a tar header the right checksum.
+// seal writes the right checksum into a tar header.
 func seal(b []byte) {
 	copy(b[148:], "        ")
 	sum := 0

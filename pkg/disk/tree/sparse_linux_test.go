@@ -39,8 +39,8 @@ func contentOf(t testing.TB, e *Entry) string {
 	return string(b)
 }
 
-// TestMergeLikeDir packs a directory with GNU tar in all its forms and
-// compares with the directory.
+// TestMergeLikeDir packs a directory with GNU tar in all its formats and compares
+// with the directory.
 func TestMergeLikeDir(t *testing.T) {
 	if _, err := exec.LookPath("tar"); err != nil {
 		t.Skip("no tar")
@@ -92,8 +92,8 @@ func TestMergeLikeDir(t *testing.T) {
 	}
 }
 
-// plain is a tree with its contents as text, and without what an archive of
-// that form has no place for.
+// plain is a tree with its contents as text, and without what an archive of that
+// format cannot store.
 func plain(t *testing.T, tr *Tree, form []string) []string {
 	var out []string
 	for _, e := range tr.Entries {
@@ -172,7 +172,7 @@ func TestSparseHuge(t *testing.T) {
 	}
 }
 
-// inFront is a sparse file of PAX version 1.0: its table, and data behind it.
+// inFront is a sparse file of PAX version 1.0: its table, followed by the data.
 func inFront(size int64, table, data string) []byte {
 	padded := func(s string) string { return s + strings.Repeat("\x00", (512-len(s)%512)%512) }
 	records := ""
@@ -194,7 +194,7 @@ func rawHeader(kind byte, size int) string {
 	return string(h)
 }
 
-// TestSparseRefuses has tables that lie; archive/tar sees most of them too.
+// TestSparseRefuses has invalid tables; archive/tar refuses most of them, too.
 func TestSparseRefuses(t *testing.T) {
 	for name, table := range map[string]string{
 		"more than there is": "1\n0\n600\n",
@@ -213,7 +213,7 @@ func TestSparseRefuses(t *testing.T) {
 	}
 }
 
-// FuzzPlain takes any archive; what comes out is a tree that can be read.
+// FuzzPlain accepts any archive; the result is a tree that can be read.
 func FuzzPlain(f *testing.F) {
 	f.Add(pack(f, reg("f", "content"), hard("a", "f"), sym("s", "x"), dir("d")))
 	f.Add(append(inFront(1<<20, "2\n0\n1\n1048573\n3\n", "data"), pack(f, reg("z", "behind"))...))

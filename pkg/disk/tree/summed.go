@@ -10,11 +10,11 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Summed makes a file's content fail when it is not the one with the given
-// CRC-32C: the call of ReadAt that reads the last byte that was missing returns
-// the error that bad makes of its path. Pieces may be read in
-// any order, several at a time and more than once, and holes not at all. A file
-// that is all holes is checked at once.
+// Summed makes reading a file's content fail if its CRC-32C differs from the given
+// one: the call of ReadAt that reads the last missing byte returns the error that
+// bad makes from its path. Pieces may be read in any order, concurrently and more
+// than once, and holes need not be read. A file that is all holes is checked at
+// once.
 func Summed(e *Entry, crc uint32, bad func(path string) error) error {
 	if e.Data != nil && len(e.Data) == 0 && zeroSum(e.Size) != crc {
 		return bad(e.Path)
@@ -23,9 +23,9 @@ func Summed(e *Entry, crc uint32, bad func(path string) error) error {
 	return nil
 }
 
-// summed adds up the CRC of a content while its pieces are read. A CRC is
-// linear: that of the whole is the sum (exclusive or) of those of its pieces,
-// each multiplied by x to the power of the bits after it, and zeros add
+// summed combines the CRC of a content while its pieces are read. A CRC is linear:
+// that of the whole is the sum (exclusive or) of those of its pieces, each
+// multiplied by x to the power of the number of bits after it, and zeros add
 // nothing.
 type summed struct {
 	r    io.ReaderAt
@@ -37,13 +37,13 @@ type summed struct {
 
 	mu     sync.Mutex
 	pieces *pieces // once a part has been read
-	failed bool    // no part of it is given any more
+	failed bool    // no more of it is returned
 }
 
-// pieces are what has been read of a content.
+// pieces are the parts of a content that have been read.
 type pieces struct {
-	gaps []Range // what has not
-	left int64   // bytes that have not been added to sum
+	gaps []Range // parts that have not been read
+	left int64   // number of bytes that have not been added to sum
 	sum  uint32
 }
 
@@ -52,7 +52,7 @@ func (s *summed) ReadAt(p []byte, off int64) (int, error) {
 	n, err := s.r.ReadAt(p, off)
 	if n > 0 && off >= 0 {
 		if e := s.add(p[:n], off); e != nil {
-			return 0, e // an error beside all bytes may be taken for the end of the file
+			return 0, e // an error returned with all bytes may be ignored as if it were EOF
 		}
 	}
 	return n, err
@@ -83,8 +83,8 @@ func (s *summed) add(p []byte, off int64) error {
 	return nil
 }
 
-// fail is the error for a content that is not the right one, from now on: whoever
-// has ignored it once must not get the rest.
+// fail is the error for a wrong content from now on: a caller that has ignored it
+// once must not get the rest.
 func (s *summed) fail() error {
 	s.mu.Lock()
 	s.failed = true
@@ -92,7 +92,7 @@ func (s *summed) fail() error {
 	return s.bad(s.path)
 }
 
-// claim takes what has not been read yet out of a piece.
+// claim removes from a piece what has already been read.
 func (s *summed) claim(off, n int64) []Range {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,7 +117,7 @@ func (s *summed) claim(off, n int64) []Range {
 	return got
 }
 
-// cutOut takes what is between two offsets out of ascending ranges.
+// cutOut removes the part between two offsets from ascending ranges.
 func cutOut(ranges []Range, from, to int64) []Range {
 	out := make([]Range, 0, len(ranges)+1)
 	for _, r := range ranges {
@@ -134,12 +134,12 @@ func cutOut(ranges []Range, from, to int64) []Range {
 // zeroSum is the CRC-32C of n zero bytes.
 func zeroSum(n int64) uint32 { return ^shift(^uint32(0), n) }
 
-// Polynomials over GF(2) modulo that of CRC-32C, the highest power in the lowest
-// bit, as in the register of a CRC.
+// Polynomials over GF(2) modulo that of CRC-32C, with the highest power in the
+// lowest bit, as in the register of a CRC.
 const xPower0 = 1 << 31
 
-// shift multiplies a polynomial by x to the power of 8n: what n zero bytes do to
-// a CRC's register.
+// shift multiplies a polynomial by x to the power of 8n: the effect of n zero bytes
+// on a CRC's register.
 func shift(a uint32, n int64) uint32 {
 	for k := 3; n != 0; k, n = k+1, n>>1 {
 		if n&1 != 0 {

@@ -14,7 +14,7 @@ import (
 
 var errBad = errors.New("bad")
 
-// inPieces reads all data of an entry in random pieces, several at a time and
+// inPieces reads all data of an entry in random pieces, several concurrently and
 // some twice, and returns the first error.
 func inPieces(rnd *rand.Rand, e *Entry) error {
 	var pieces []Range
@@ -43,7 +43,7 @@ func inPieces(rnd *rand.Rand, e *Entry) error {
 	return errors.Join(errs...)
 }
 
-// However a content is read, it fails exactly if it is not the right one.
+// However a content is read, reading fails exactly if the content is wrong.
 func TestSummed(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range 400 {
@@ -84,7 +84,7 @@ func TestSummed(t *testing.T) {
 	}
 }
 
-// A file that has become all zeros is never read by who writes a disk.
+// A writer of disks never reads a file that has become all zeros.
 func TestSummedHoles(t *testing.T) {
 	zeros := make([]byte, 3*HoleSize+5)
 	for _, tt := range []struct {
@@ -113,7 +113,7 @@ type repeated []byte
 
 func (r repeated) ReadAt(p []byte, off int64) (int, error) { return copy(p, r), nil }
 
-// Whoever has passed over the error does not get the wrong content afterwards.
+// A caller that has ignored the error does not get the wrong content afterwards.
 func TestSummedStaysBad(t *testing.T) {
 	for _, first := range []int{1000, 400} { // at once, and in pieces
 		content := bytes.Repeat([]byte("x"), 1000)

@@ -21,26 +21,26 @@ const (
 	maxPath = 4095 // bytes of a path or of a link's target, PATH_MAX without its NUL
 )
 
-// inode is what the names of one file share. It is smaller than an Entry, for
-// layers have more of them than the Tree that they make.
+// inode is what the names of one file share. It is smaller than an Entry, since
+// layers have more of them than the Tree that results.
 type inode struct {
 	mode, uid, gid uint32
 	nsec           int32
 	rdev           Device
 	mtime          int64
-	size, off      int64 // of the content in its layer
+	size, off      int64 // offset of the content in its layer
 	link           string
 	data           []Range
 	xattrs         []Xattr
-	sparse         *sparseFile // the content, if that is not all in its layer
+	sparse         *sparseFile // the content, if it is not contiguous in its layer
 	layer          int32
 	linked         bool // may have several names
 }
 
 func (n *inode) kind() uint32 { return n.mode & TypeMask }
 
-// newInode is what a tar member other than a hard link says about a file. It
-// refuses numbers that no file can have: nothing wraps.
+// newInode is the metadata of a tar member other than a hard link. It refuses
+// numbers that no file can have, so that nothing overflows.
 func newInode(h *tar.Header) (*inode, error) {
 	if err := checkNumbers(h); err != nil {
 		return nil, err
@@ -103,9 +103,9 @@ func memberType(flag byte) (uint32, error) {
 	return 0, fmt.Errorf("unknown type %q", flag)
 }
 
-// memberXattrs are the attributes that belong to the files: none of overlay's
-// and of the ownership tables of storages, and none that Linux allows on no
-// file of that kind.
+// memberXattrs are the attributes that belong to the files: none of overlay's and
+// of the ownership records of storages, and none that Linux does not allow on files
+// of that kind.
 func memberXattrs(records map[string]string, kind uint32) ([]Xattr, error) {
 	var all []Xattr
 	for _, k := range slices.Sorted(maps.Keys(records)) {
@@ -133,8 +133,8 @@ func keptXattr(name string, kind uint32) bool {
 	return true
 }
 
-// privateXattr reports whether an attribute means something to a machine's
-// storage and nothing to the files.
+// privateXattr reports whether an attribute has a meaning only for a machine's
+// storage, and none for the files.
 func privateXattr(name string) bool {
 	for _, p := range []string{"user.overlay.", "trusted.overlay.", "user.containers.", "user.fuseoverlayfs.", "user.carosbuild."} {
 		if strings.HasPrefix(name, p) {
@@ -144,8 +144,8 @@ func privateXattr(name string) bool {
 	return false
 }
 
-// capabilityV2 turns a capability of version 3 (linux/capability.h) that is
-// the superuser's into one of version 2, which the kernel makes of it too.
+// capabilityV2 converts a capability of version 3 (linux/capability.h) that belongs
+// to the superuser into one of version 2, as the kernel does, too.
 func capabilityV2(v []byte) ([]byte, error) {
 	const rev2, rev3, mask = 0x02000000, 0x03000000, 0xFF000000
 	if len(v) != 20 && len(v) != 24 {
@@ -170,7 +170,7 @@ func memberPath(name string) (string, error) {
 	if strings.ContainsRune(name, 0) {
 		return "", errors.New("NUL in a name")
 	}
-	if len(name) > maxPath+maxName+1 { // before any work for it
+	if len(name) > maxPath+maxName+1 { // checked before any work is done for it
 		return "", errors.New("name too long")
 	}
 	parts := make([]string, 0, 16)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// packed is a member of a tar stream in the making.
+// packed is a member of a tar stream that is being made.
 type packed struct {
 	tar.Header
 	content string
@@ -72,7 +72,7 @@ func asLayers(streams ...[]byte) []Layer {
 	return out
 }
 
-// lines are one for each entry but an ordinary root.
+// lines has one line for each entry except for an ordinary root.
 func lines(t testing.TB, tr *Tree) []string {
 	t.Helper()
 	var out []string

@@ -9,21 +9,21 @@ import (
 	"io"
 )
 
-// tarReader goes over the headers of a tar stream whose bytes can be had at
-// any offset. It skips contents without reading them, and knows where they
-// are: archive/tar reads no further than it has to.
+// tarReader reads the headers of a tar stream that is accessible at any offset. It
+// skips contents without reading them, and knows their offsets, since archive/tar
+// reads no further than necessary.
 type tarReader struct {
 	r         io.ReaderAt
 	off, size int64
 	buf       []byte // a piece of the stream
-	at        int64  // where it begins
+	at        int64  // its offset
 }
 
 func newTarReader(r io.ReaderAt, size int64) *tarReader {
 	return &tarReader{r: r, size: size, buf: make([]byte, 0, 64<<10)}
 }
 
-// Read gives bytes out of the buffer only.
+// Read returns bytes only from the buffer.
 func (t *tarReader) Read(p []byte) (int, error) {
 	if t.off >= t.size {
 		return 0, io.EOF
@@ -40,7 +40,7 @@ func (t *tarReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Seek goes to an offset relative to the present one.
+// Seek seeks to an offset relative to the current one.
 func (t *tarReader) Seek(offset int64, whence int) (int64, error) {
 	if whence != io.SeekCurrent || t.off+offset < 0 {
 		return t.off, errors.ErrUnsupported
@@ -49,8 +49,8 @@ func (t *tarReader) Seek(offset int64, whence int) (int64, error) {
 	return t.off, nil
 }
 
-// eachMember calls f with each member, the offset of its content, and what is
-// in the stream of a sparse file.
+// eachMember calls f with each member, the offset of its content, and the ranges of
+// a sparse file in the stream.
 func eachMember(r io.ReaderAt, size int64, f func(h *tar.Header, off int64, s *sparseFile) error) error {
 	in := newTarReader(r, size)
 	tr := tar.NewReader(in)

@@ -14,24 +14,23 @@ import (
 	"strings"
 )
 
-// Sparse files of GNU tar (its manual, "Storing Sparse Files"): the old form
-// has a table in the header, PAX 0.0 and 0.1 in a record, PAX 1.0 in front of
-// the content.
+// Sparse files of GNU tar (its manual, "Storing Sparse Files"): the old format has
+// a table in the header, PAX 0.0 and 0.1 in a record, PAX 1.0 before the content.
 const (
 	oldSparse         = 386 // offset of the table in the header
 	oldSparseEntries  = 4
-	oldSparseExtended = 482 // 1 when a block of further entries follows
+	oldSparseExtended = 482 // 1 if a block of further entries follows
 	extSparseEntries  = 21
 	extSparseExtended = 504
 	sparseEntry       = 24 // two numbers
 	tarBlock          = 512
 
-	paxSparseMap   = "GNU.sparse.map" // archive/tar turns 0.0 into that of 0.1
+	paxSparseMap   = "GNU.sparse.map" // archive/tar converts 0.0 to that of 0.1
 	paxSparseMajor = "GNU.sparse.major"
 	paxSparseMinor = "GNU.sparse.minor"
 )
 
-// sparseForm is which form a file has, by the rules of archive/tar.
+// sparseForm is the format of a file, by the rules of archive/tar.
 func sparseForm(h *tar.Header) (string, error) {
 	version := h.PAXRecords[paxSparseMajor] + "." + h.PAXRecords[paxSparseMinor]
 	switch {
@@ -57,12 +56,12 @@ type sparseFile struct {
 	r      io.ReaderAt
 	size   int64
 	ranges []Range
-	at     []int64 // where they are in the archive
+	at     []int64 // their offsets in the archive
 }
 
 // sparseFile reads the table of a sparse file whose headers begin at start, and
-// gives the offset behind its content. archive/tar reads all of that too, but
-// keeps it to itself.
+// returns the offset after its content. archive/tar reads all of that too, but does
+// not export it.
 func (t *tarReader) sparseFile(h *tar.Header, form string, start int64) (*sparseFile, int64, error) {
 	main, err := t.findMain(start)
 	if err != nil {
@@ -74,7 +73,7 @@ func (t *tarReader) sparseFile(h *tar.Header, form string, start int64) (*sparse
 	}
 	at := main + tarBlock // of the content
 	end := at + padded(stored)
-	var list []int64 // offset and length by turns
+	var list []int64 // offset and length in turn
 	switch form {
 	case "old":
 		list, at, err = t.oldSparse(main)
@@ -96,7 +95,7 @@ func (t *tarReader) sparseFile(h *tar.Header, form string, start int64) (*sparse
 	return f, end, f.fill(list, at, end)
 }
 
-// findMain skips the headers that extend the one that follows them.
+// findMain skips the headers that extend the one after them.
 func (t *tarReader) findMain(off int64) (int64, error) {
 	for {
 		var b [1]byte
@@ -126,7 +125,7 @@ func (t *tarReader) stored(h *tar.Header, main int64) (int64, error) {
 	return t.rawSize(main)
 }
 
-// rawSize is the size that the header at off says.
+// rawSize is the size in the header at off.
 func (t *tarReader) rawSize(off int64) (int64, error) {
 	var b [12]byte
 	if _, err := t.r.ReadAt(b[:], off+124); err != nil {
@@ -139,7 +138,7 @@ func (t *tarReader) rawSize(off int64) (int64, error) {
 	return n, err
 }
 
-// tarNumber reads a number: octal digits, or with the first bit set, base 256.
+// tarNumber parses a number: octal digits or, if the first bit is set, base 256.
 func tarNumber(b []byte) (int64, error) {
 	n := int64(0)
 	if b[0]&0x80 != 0 {
@@ -163,7 +162,7 @@ func tarNumber(b []byte) (int64, error) {
 	return n, nil
 }
 
-// fill checks the list and places its ranges.
+// fill checks the list and sets the offsets of its ranges.
 func (f *sparseFile) fill(list []int64, start, limit int64) error {
 	if len(list)%2 != 0 {
 		return fmt.Errorf("list of %d numbers", len(list))
@@ -183,8 +182,8 @@ func (f *sparseFile) fill(list []int64, start, limit int64) error {
 	return nil
 }
 
-// oldSparse reads the table in a header and the blocks that extend it, and
-// gives the offset behind these.
+// oldSparse reads the table in a header and the blocks that extend it, and returns
+// the offset after these.
 func (t *tarReader) oldSparse(at int64) (list []int64, start int64, err error) {
 	b := make([]byte, tarBlock)
 	table, n, more := oldSparse, oldSparseEntries, oldSparseExtended
@@ -208,8 +207,9 @@ func (t *tarReader) oldSparse(at int64) (list []int64, start int64, err error) {
 	}
 }
 
-// sparseInFront reads the table in front of the content, of n bytes in all, and
-// gives the offset behind it. It has a number a line, first that of entries.
+// sparseInFront reads the table before the content, which together have n bytes,
+// and returns the offset after the table. It has one number per line, beginning
+// with the number of entries.
 func (t *tarReader) sparseInFront(at, n int64) ([]int64, int64, error) {
 	in := bufio.NewReader(io.NewSectionReader(t.r, at, n))
 	read := int64(0)
@@ -229,7 +229,7 @@ func (t *tarReader) sparseInFront(at, n int64) ([]int64, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	if entries > n/4 { // each takes two digits and two ends of lines
+	if entries > n/4 { // each takes two digits and two line ends
 		return nil, 0, fmt.Errorf("table of %d ranges in %d bytes", entries, n)
 	}
 	var list []int64

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package tree holds a file system's content as a value: entries in path
-// order, with metadata in memory and file contents readable at any offset.
-// It says nothing about where the contents live or what will be made of them.
+// Package tree holds a file system's content as a value: entries in path order,
+// with metadata in memory and file contents readable at any offset. Where the
+// contents are stored, and what is made from them, is up to the callers.
 package tree
 
 import (
@@ -30,8 +30,8 @@ type Tree struct {
 	Entries []Entry
 }
 
-// Entry is one name in a Tree. When Hardlink is set it is another name for the
-// inode of that earlier entry, and all fields but Path are ignored.
+// Entry is one name in a Tree. If Hardlink is set, it is another name for the inode
+// of that earlier entry, and all fields except Path are ignored.
 type Entry struct {
 	Path     string // slash-separated, no leading or trailing slash; "" is the root
 	Hardlink string // path of the first name of the same inode, or ""
@@ -45,7 +45,7 @@ type Entry struct {
 	MtimeNsec int32
 
 	Size   int64   // of Regular
-	Data   []Range // ranges that are not holes, ascending and disjoint; nil means all of it
+	Data   []Range // ranges that are not holes, ascending and disjoint; nil means the whole content
 	Xattrs []Xattr // ascending by name; security.capability as in the initial user namespace (v2)
 
 	Content io.ReaderAt // of Regular with Size > 0; safe for concurrent use
@@ -78,7 +78,7 @@ func (e *Entry) Ranges() []Range {
 // Name is the last component of the entry's path.
 func (e *Entry) Name() string { return e.Path[strings.LastIndexByte(e.Path, '/')+1:] }
 
-// Parent is the path of the directory that holds the entry.
+// Parent is the path of the directory that contains the entry.
 func (e *Entry) Parent() string {
 	if i := strings.LastIndexByte(e.Path, '/'); i >= 0 {
 		return e.Path[:i]
@@ -86,7 +86,7 @@ func (e *Entry) Parent() string {
 	return ""
 }
 
-// clampTime makes a time later than clamp that one; 0 leaves it.
+// clampTime replaces a time later than clamp by clamp, unless that is 0.
 func (e *Entry) clampTime(clamp int64) {
 	if clamp != 0 && (e.Mtime > clamp || e.Mtime == clamp && e.MtimeNsec > 0) {
 		e.Mtime, e.MtimeNsec = clamp, 0
@@ -114,7 +114,7 @@ func Compare(a, b string) int {
 	return len(a) - len(b)
 }
 
-// EachXattr are the extended attributes of an entry, in their order.
+// EachXattr iterates over the extended attributes of an entry, in their order.
 func (e *Entry) EachXattr() iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		for _, x := range e.Xattrs {

@@ -20,16 +20,16 @@ const (
 
 const maxWhiteout = 16 << 20 // bytes in a whiteout
 
-// whiteout hides a name of the layers below or, opaque, all names in a
-// directory. It never hides what its own layer holds, and its path is that of
-// the layers below: no link of the same layer leads it elsewhere.
+// whiteout hides a name of the layers below or, if opaque, all names in a
+// directory. It never hides what its own layer contains, and its path is that of
+// the layers below: links of its own layer do not apply.
 type whiteout struct {
 	path   string
 	opaque bool
 }
 
-// whiteout notes a member that is one. What it means depends on all that the
-// layer has, in whichever order the members come.
+// whiteout notes a member that is one. Its effect depends on everything in the
+// layer, in whatever order the members are.
 func (u *unpacker) whiteout(h *tar.Header, dir, base string) error {
 	name := strings.TrimPrefix(base, whiteoutPrefix)
 	w := whiteout{join(dir, name), false}
@@ -50,8 +50,8 @@ func (u *unpacker) whiteout(h *tar.Header, dir, base string) error {
 	return u.count()
 }
 
-// applyWhiteouts does what the whiteouts say, those of directories before
-// those of what is in them.
+// applyWhiteouts applies the whiteouts, those of directories before those of their
+// contents.
 func (u *unpacker) applyWhiteouts() error {
 	for _, w := range slices.SortedFunc(maps.Keys(u.hides), compareWhiteouts) {
 		dir, _ := split(w.path)
@@ -85,8 +85,8 @@ func compareWhiteouts(a, b whiteout) int {
 	return cmp.Compare(a.path, b.path)
 }
 
-// reaches reports whether a whiteout can be in a directory: neither the layer
-// nor those below, where it does not hide them, have something else there.
+// reaches reports whether a whiteout can be in a directory: neither the layer nor
+// those below, unless it hides them, have another file there.
 func (u *unpacker) reaches(dir string) bool {
 	hidden := u.hidesAll
 	for p := range prefixes(dir) {
@@ -116,8 +116,8 @@ func (m *merger) blocks(dir string) bool {
 	return false
 }
 
-// hidden reports whether what the layer has so far hides what those below have
-// at a path.
+// hidden reports whether what the layer has so far hides what those below have at a
+// path.
 func (u *unpacker) hidden(rel string) bool {
 	if u.hidesAll {
 		return true
@@ -135,8 +135,8 @@ func (u *unpacker) hidden(rel string) bool {
 	return false
 }
 
-// prefixes are the paths of the directories above a path, from the top, and
-// the path itself; none for the root.
+// prefixes are the paths of the directories above a path, from the top, and the
+// path itself; none for the root.
 func prefixes(rel string) func(func(string) bool) {
 	return func(yield func(string) bool) {
 		for i := 1; i <= len(rel); i++ {

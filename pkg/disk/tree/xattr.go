@@ -8,9 +8,8 @@ import (
 	"strings"
 )
 
-// WithXattrs is the Tree with further extended attributes, by the paths of the
-// files. A path that is not there is passed over; one of a hard link means its
-// file.
+// WithXattrs is the Tree with additional extended attributes, by the paths of the
+// files. A path that does not exist is ignored; a hard link stands for its file.
 func (t *Tree) WithXattrs(add map[string][]Xattr) *Tree {
 	if len(add) == 0 {
 		return t
@@ -34,9 +33,9 @@ func (t *Tree) WithXattrs(add map[string][]Xattr) *Tree {
 }
 
 // WithoutXattrs is the Tree without the extended attributes that a file system
-// cannot hold, and the paths of the files that had one, by its name. If an
-// access list goes, the mode's bits for the group become what the list gave to
-// the group: with a list they are the most that anybody named in it may do.
+// cannot hold, and the paths of the files that had one, by its name. If an access
+// control list is removed, the mode's group bits become the group's permissions in
+// the list: with a list, these bits are the maximum for everybody named in it.
 func (t *Tree) WithoutXattrs(holds func(name string) bool) (*Tree, map[string][]string) {
 	lost := map[string][]string{}
 	out := t

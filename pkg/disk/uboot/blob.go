@@ -7,12 +7,12 @@ import (
 	"io"
 )
 
-// maxBlob bounds what is read of a disk.
+// maxBlob bounds how much of a disk is read.
 const maxBlob = 16 << 20
 
-// Blob reads a blob from a disk, as CheckSPL takes it: from byte off to where
-// the uImage in it ends, or without one to byte limit. It is nil, without an
-// error, when no first stage for Allwinner is there.
+// Blob reads a blob from a disk, in the form for CheckSPL: from byte off to the end
+// of the uImage in it or, without one, to byte limit. It is nil, without an error,
+// if there is no first stage for Allwinner.
 func Blob(r io.ReaderAt, off, limit int64) ([]byte, error) {
 	b := make([]byte, max(min(limit-off, maxBlob), 0))
 	if len(b) < splHeader {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Entry is what extlinux.conf is to boot. Paths are those of the file system
-// that it is on and begin with a slash.
+// Entry is what extlinux.conf boots. Paths are those of the file system that it is
+// on and begin with a slash.
 type Entry struct {
 	Label   string // one word
 	Title   string // shown in the menu; "" for the label
@@ -34,7 +34,7 @@ func Extlinux(e Entry) (string, error) {
 	return b.String(), nil
 }
 
-// check refuses what would end a line or a word.
+// check refuses characters that would end a line or a word.
 func (e *Entry) check() error {
 	switch {
 	case e.Label == "" || strings.ContainsAny(e.Label, " \t#"):

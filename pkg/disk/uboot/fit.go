@@ -21,7 +21,7 @@ type fdt struct {
 const (
 	maxDepth  = 16
 	maxName   = 255
-	maxHashed = 8 // bytes to sum up for each byte: thousands of sums of large data would take hours
+	maxHashed = 8 // bytes to hash for each byte of the tree: thousands of digests of large data would take hours
 )
 
 func newFDT(b []byte) (*fdt, error) {
@@ -43,8 +43,8 @@ func newFDT(b []byte) (*fdt, error) {
 	}, nil
 }
 
-// walk calls f for every property, with the path of its node; a node without
-// any is announced with name "".
+// walk calls f for every property, with the path of its node; a node without any is
+// reported with name "".
 func (t *fdt) walk(f func(node, name string, value []byte) error) error {
 	var path []string
 	for at := 0; ; {
@@ -103,8 +103,8 @@ func (t *fdt) prop(at int) (name string, value []byte, err error) {
 	return string(t.names[nameAt : nameAt+int64(end)]), t.nodes[at+8 : at+8+int(n)], nil
 }
 
-// checkFIT checks that a FIT is whole and that the sums in it are right, and
-// gives its description.
+// checkFIT checks that a FIT is complete and that its digests are right, and
+// returns its description.
 func checkFIT(b []byte) (string, error) {
 	t, err := newFDT(b)
 	if err != nil {
@@ -147,7 +147,7 @@ func checkFIT(b []byte) (string, error) {
 	return text(props[""]["description"]), nil
 }
 
-// imageData is the data of an image: in the node, or behind the tree.
+// imageData is the data of an image: in the node, or after the tree.
 func imageData(b []byte, total int, p map[string][]byte) ([]byte, error) {
 	if data, ok := p["data"]; ok {
 		return data, nil
@@ -166,8 +166,8 @@ func imageData(b []byte, total int, p map[string][]byte) ([]byte, error) {
 	return b[at : at+size], nil
 }
 
-// checkHash compares data with a hash node; algorithms that U-Boot has and this
-// package does not are let pass.
+// checkHash compares data with a hash node; algorithms that U-Boot supports and
+// this package does not are accepted.
 func checkHash(data []byte, p map[string][]byte) error {
 	var got []byte
 	switch text(p["algo"]) {

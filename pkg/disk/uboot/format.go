@@ -6,8 +6,8 @@ import "encoding/binary"
 
 var be, le = binary.BigEndian, binary.LittleEndian
 
-// The legacy uImage (include/image.h, struct legacy_img_hdr): 64 bytes, big
-// endian, in front of the data.
+// The legacy uImage (include/image.h, struct legacy_img_hdr): 64 bytes, big endian,
+// before the data.
 const (
 	uImageMagic  = 0x27051956
 	uImageHeader = 64
@@ -28,9 +28,8 @@ const (
 	script   = 6 // type
 )
 
-// The header of a first stage that Allwinner's boot ROM loads, and what U-Boot
-// keeps in it (arch/arm/include/asm/arch-sunxi/spl.h, struct boot_file_head);
-// little endian.
+// The header of a first stage that Allwinner's boot ROM loads, with U-Boot's fields
+// (arch/arm/include/asm/arch-sunxi/spl.h, struct boot_file_head); little endian.
 const (
 	splMagic     = "eGON.BT0"
 	splMagicAt   = 4
@@ -44,8 +43,8 @@ const (
 	properAt = 0x8000 // U-Boot proper, unless the first stage is longer
 )
 
-// The flattened device tree (Devicetree Specification 0.4, section 5), big
-// endian, which a FIT image is (doc/uImage.FIT).
+// The flattened device tree (Devicetree Specification 0.4, section 5), big endian,
+// of which a FIT image consists (doc/uImage.FIT).
 const (
 	fdtMagic  = 0xD00DFEED
 	fdtHeader = 40

@@ -12,9 +12,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/disktest"
 )
 
-// FuzzFIT gives device trees that are nearly right, four bytes of edits for a
-// byte of them, or anything at all. What is taken for a FIT, dumpimage takes for
-// one.
+// FuzzFIT has device trees that are nearly valid, with four bytes of edits for each
+// changed byte, or arbitrary bytes. If one is accepted as a FIT, dumpimage accepts
+// it, too.
 func FuzzFIT(f *testing.F) {
 	inside, behind := testFIT(f, false), testFIT(f, true)
 	f.Add(inside, []byte(nil))
@@ -36,7 +36,7 @@ func FuzzFIT(f *testing.F) {
 	})
 }
 
-// FuzzBlob reads a blob from a disk that holds anything, as inspecting it does.
+// FuzzBlob reads a blob from a disk with arbitrary content, as inspecting it does.
 func FuzzBlob(f *testing.F) {
 	f.Add(blob(0x60, 2, "sun7i", uImage(17, 5, "proper")), int64(0), int64(1<<20))
 	f.Add(append(make([]byte, 8192), blob(0x100, 2, "sun7i", testFIT(f, true))...), int64(8192), int64(1<<20))

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// ErrSPL is wrapped when a blob is not what U-Boot's build makes for an
-// Allwinner board, or was damaged.
+// ErrSPL is wrapped if a blob is not one that U-Boot's build makes for an Allwinner
+// board, or is damaged.
 var ErrSPL = errors.New("no u-boot-sunxi-with-spl.bin")
 
 // Formats of U-Boot proper.
@@ -20,20 +20,20 @@ const (
 	FIT    = "fit"
 )
 
-// SPL is what a checked u-boot-sunxi-with-spl.bin says about itself.
+// SPL has the properties of a checked u-boot-sunxi-with-spl.bin.
 type SPL struct {
 	Version    int    // of the header, 0 before 2015
 	Length     int    // of the first stage in bytes
 	DeviceTree string // default, such as sun7i-a20-lamobo-r1; "" if the header has none
 	Format     string // UImage or FIT, of U-Boot proper
-	Offset     int    // of U-Boot proper in the blob
+	Offset     int    // offset of U-Boot proper in the blob
 	Name       string // such as "U-Boot 2023.01 for sunxi board"
-	Verified   bool   // checksums cover every byte; not so with most FIT images
+	Verified   bool   // checksums cover every byte; this is not so with most FIT images
 }
 
-// CheckSPL checks a blob that goes to byte 8192 of an SD card: header and
-// checksum of the first stage, then what it loads, a uImage with both its
-// checksums and nothing behind it, or a FIT.
+// CheckSPL checks a blob that is written to byte 8192 of an SD card: header and
+// checksum of the first stage, then what it loads, a uImage with both its checksums
+// and nothing after it, or a FIT.
 func CheckSPL(b []byte) (SPL, error) {
 	s, err := firstStage(b)
 	if err != nil {
@@ -92,7 +92,7 @@ func firstStage(b []byte) (SPL, error) {
 	return s, nil
 }
 
-// wordSum is the sum of all words, with the seed instead of the sum.
+// wordSum is the sum of all words, with the seed in place of the sum.
 func wordSum(b []byte) uint32 {
 	sum := uint32(splSumSeed) - le.Uint32(b[splSum:])
 	for ; len(b) > 0; b = b[4:] {
@@ -101,7 +101,7 @@ func wordSum(b []byte) uint32 {
 	return sum
 }
 
-// checkProper checks U-Boot proper as a uImage and gives its name.
+// checkProper checks U-Boot proper as a uImage and returns its name.
 func checkProper(b []byte) (string, error) {
 	size := be.Uint32(b[uImageSize:])
 	switch {

@@ -10,8 +10,8 @@ import (
 	"slices"
 )
 
-// Script is a boot script with its header, as mkimage -A arm -O linux -T script
-// -C none -n name makes it. A name of more than 32 bytes is cut; time is in
+// Script is a boot script with its header, as made by mkimage -A arm -O linux -T
+// script -C none -n name. A name of more than 32 bytes is truncated; time is in
 // seconds since 1970.
 func Script(text []byte, name string, time int64) []byte {
 	b := make([]byte, uImageHeader, uImageHeader+8+len(text))

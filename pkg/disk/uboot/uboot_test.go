@@ -107,7 +107,7 @@ label caros
 	}
 }
 
-// blob makes a first stage of n bytes and puts U-Boot proper behind it.
+// blob makes a first stage of n bytes and puts U-Boot proper after it.
 func blob(n int, version byte, name string, proper []byte) []byte {
 	b := bytes.Repeat([]byte{0xFF}, max(n, properAt))
 	for i := range n {
@@ -173,7 +173,7 @@ func TestCheckSPL(t *testing.T) {
 	}
 }
 
-// TestFlippedByte finds each byte that changed.
+// TestFlippedByte finds each changed byte.
 func TestFlippedByte(t *testing.T) {
 	b := blob(0x1000, 2, "sun8i-h3-nanopi-neo", uImage(17, 5, strings.Repeat("x", 100)))
 	for i := range b {
@@ -207,7 +207,7 @@ func TestFIT(t *testing.T) {
 	}
 }
 
-// TestFITManySums: what a FIT makes us sum up has a bound.
+// TestFITManySums: the work for a FIT's digests is bounded.
 func TestFITManySums(t *testing.T) {
 	data := make([]byte, 1<<20)
 	for n, ok := range map[int]bool{1: true, 8: true, 1000: false} {
@@ -218,7 +218,7 @@ func TestFITManySums(t *testing.T) {
 	}
 }
 
-// testFIT is a device tree with one image and its hash; data may be behind.
+// testFIT is a device tree with one image and its hash; the data may follow it.
 func testFIT(t testing.TB, behind bool) []byte {
 	t.Helper()
 	return hashedFIT(behind, 1, bytes.Repeat([]byte("proper!"), 100))
@@ -275,7 +275,7 @@ func hashedFIT(behind bool, hashes int, data []byte) []byte {
 	return b
 }
 
-// TestDebian checks the blobs of Debian's package u-boot-sunxi where they are
+// TestDebian checks the blobs of Debian's package u-boot-sunxi if they are
 // unpacked: CAROSBUILD_UBOOT_SUNXI names the directory of boards.
 func TestDebian(t *testing.T) {
 	dir := os.Getenv("CAROSBUILD_UBOOT_SUNXI")

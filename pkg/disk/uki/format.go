@@ -9,16 +9,16 @@ import "encoding/binary"
 var le = binary.LittleEndian
 
 const (
-	dosPE = 0x3C // u32: where the PE signature is
+	dosPE = 0x3C // u32: offset of the PE signature
 
-	// from the signature on
+	// relative to the signature
 	coffSections   = 6  // u16
 	coffSymbols    = 12 // u32: pointer
 	coffSymbolsNum = 16 // u32
 	coffOptional   = 20 // u16: size of the optional header
 	optional       = 24
 
-	// from the optional header on, the same in PE32 and PE32+ up to checkSum
+	// relative to the optional header, the same in PE32 and PE32+ up to checkSum
 	optMagic        = 0 // u16
 	entryPoint      = 16
 	sectionAlign    = 32
@@ -30,7 +30,7 @@ const (
 	magic64         = 0x20B
 	directories32   = 92 // u32: number of data directories, which follow
 	directories64   = 108
-	certificate     = 4 // the directory of signatures, whose address is one of the file
+	certificate     = 4 // the directory of signatures, whose address is a file offset
 	directorySize   = 8
 	sectionSize     = 40
 	sectionName     = 8
@@ -39,12 +39,11 @@ const (
 	pageSize = 4096
 )
 
-// header is an entry of the section table, without the fields that are zero
-// here.
+// header is an entry of the section table, without the fields that are zero here.
 type header struct {
 	name       string
-	size       uint32 // in memory
-	address    uint32 // in memory
+	size       uint32 // size in memory
+	address    uint32 // address in memory
 	rawSize    uint32
 	raw        uint32 // offset in the file
 	attributes uint32

@@ -12,10 +12,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
-// maxHead bounds what is read as headers: about 1600 sections.
+// maxHead bounds the size of the headers that are read: about 1600 sections.
 const maxHead = 64 << 10
 
-// Image is an EFI executable of which the headers were read. It keeps the reader.
+// Image is an EFI executable whose headers were read. It keeps the reader.
 type Image struct {
 	Parts []Part // in the order of the section table
 
@@ -26,14 +26,14 @@ type Image struct {
 
 // Part is a section of an executable.
 type Part struct {
-	Name string // as written, up to 8 bytes of anything
-	Size int64  // in memory, in bytes; what the file has less is zero
+	Name string // as stored, up to 8 bytes of anything
+	Size int64  // in memory, in bytes; what is not in the file is zero
 	h    header
 }
 
 // Read reads the headers of a file of that many bytes, and no section. The error
-// wraps ErrStub when the headers cannot be followed. An image whose sections are
-// not all there can be read; Check tells.
+// wraps ErrStub if the headers are not valid. An image with truncated sections can
+// be read; Check reports them.
 func Read(r io.ReaderAt, size int64) (*Image, error) {
 	if size <= 0 {
 		return nil, fmt.Errorf("%w: it is empty", ErrStub)
@@ -55,8 +55,8 @@ func Read(r io.ReaderAt, size int64) (*Image, error) {
 	return m, nil
 }
 
-// Open is what a section has in the file, without the padding: the first one of
-// that name, as the stub takes it. It is nil without one.
+// Open is the content of a section in the file, without the padding: the first one
+// of that name, which the stub uses. It is nil if there is none.
 func (m *Image) Open(name string) *io.SectionReader {
 	i := slices.IndexFunc(m.Parts, func(p Part) bool { return p.Name == name })
 	if i < 0 {
@@ -65,17 +65,17 @@ func (m *Image) Open(name string) *io.SectionReader {
 	return m.Content(m.Parts[i])
 }
 
-// Content is what a section of the image has in the file, without the padding.
+// Content is the content of a section in the file, without the padding.
 func (m *Image) Content(p Part) *io.SectionReader {
 	h := p.h
 	end := min(int64(h.raw)+int64(min(h.size, h.rawSize)), m.size)
 	return io.NewSectionReader(m.r, int64(h.raw), max(end-int64(h.raw), 0))
 }
 
-// Check checks what a firmware and the stub rely on: the sections are in the
-// file, ascending and apart in memory and apart in the file, the headers cover
-// them, and the kernel is an EFI executable too. Contents of other sections and
-// signatures are not looked into.
+// Check checks what firmware and the stub rely on: the sections are in the file,
+// they ascend and do not overlap in memory and do not overlap in the file, the
+// headers cover them, and the kernel is an EFI executable, too. Contents of other
+// sections and signatures are not checked.
 func (m *Image) Check() []damage.Problem {
 	var l damage.List
 	m.checkHeaders(&l)
@@ -100,7 +100,7 @@ func (m *Image) checkHeaders(l *damage.List) {
 		l.Add("headers", "the program begins at %#x, in no section", entry)
 	}
 	if at := m.s.signature(); at > 0 {
-		// The only directory whose address is one of the file.
+		// The only directory whose address is a file offset.
 		from, n := int64(le.Uint32(m.s.b[at:])), int64(le.Uint32(m.s.b[at+4:]))
 		if from+n > m.size {
 			l.Add("signature", "it ends at %d, the file at %d", from+n, m.size)
@@ -114,12 +114,12 @@ func fileEnd(h header) int64 { return int64(h.raw) + int64(h.rawSize) }
 
 func (h *header) where() string { return fmt.Sprintf("section %+q", h.name) }
 
-// checkMemory checks where a firmware puts the sections.
+// checkMemory checks the addresses at which firmware puts the sections.
 func (m *Image) checkMemory(l *damage.List) {
 	image, end, before := m.field(sizeOfImage), m.field(sizeOfHeaders), "headers"
 	for _, h := range m.s.sections {
 		switch at := int64(h.address); {
-		case m.s.alignment >= pageSize && at%m.s.alignment != 0: // systemd 252 itself has one that is not, of 512 bytes
+		case m.s.alignment >= pageSize && at%m.s.alignment != 0: // systemd 252 itself has an unaligned one, of 512 bytes
 			l.Add(h.where(), "its address %#x is not a multiple of %#x", at, m.s.alignment)
 		case at < end:
 			l.Add(h.where(), "its address is %#x, and what is before it (%s) ends at %#x", at, before, end)
@@ -133,7 +133,8 @@ func (m *Image) checkMemory(l *damage.List) {
 	}
 }
 
-// checkFile checks where the file has the sections, in whatever order.
+// checkFile checks the offsets of the sections in the file, in whatever order they
+// are.
 func (m *Image) checkFile(l *damage.List) {
 	order := slices.DeleteFunc(slices.Clone(m.s.sections), func(h header) bool { return h.rawSize == 0 })
 	slices.SortStableFunc(order, func(a, b header) int { return cmp.Compare(a.raw, b.raw) })
@@ -151,7 +152,8 @@ func (m *Image) checkFile(l *damage.List) {
 	}
 }
 
-// checkKernel looks at the kernel, which the stub starts as a firmware would.
+// checkKernel checks the kernel, which the stub starts in the same way as firmware
+// would.
 func (m *Image) checkKernel(l *damage.List) {
 	const name = ".linux"
 	r := m.Open(name)

@@ -41,7 +41,7 @@ func parts(t testing.TB) []Section {
 	}
 }
 
-// built is an image on Debian's stub.
+// built is an image with Debian's stub.
 func built(t testing.TB) []byte {
 	t.Helper()
 	b, err := Build(systemdStub(t), parts(t))
@@ -51,8 +51,8 @@ func built(t testing.TB) []byte {
 	return b
 }
 
-// objcopied is the same from objcopy, at the places that systemd-stub(7) once
-// told to use.
+// objcopied is the same image made by objcopy, at the addresses that
+// systemd-stub(7) used to recommend.
 func objcopied(t testing.TB) []byte {
 	t.Helper()
 	objcopy := tooltest.Find(t, "objcopy")
@@ -134,7 +134,7 @@ func (c *counter) ReadAt(p []byte, off int64) (int, error) {
 // damaged changes a number in the headers of an image.
 type damaged struct {
 	name    string
-	section string // whose header is meant, "" for the optional header's
+	section string // name of the section whose header is meant, "" for the optional header
 	at      int
 	value   uint32
 	want    []string
@@ -191,7 +191,7 @@ func wantProblems(t *testing.T, b []byte, want ...string) {
 	}
 }
 
-// TestTruncated ends an image in each of its sections.
+// TestTruncated truncates an image in each of its sections.
 func TestTruncated(t *testing.T) {
 	good := built(t)
 	m := read(t, good)
@@ -213,7 +213,7 @@ func TestTruncated(t *testing.T) {
 			t.Errorf("%d bytes: %v", n, err)
 		}
 	}
-	// The section whose end is missing gives what is there.
+	// A section whose end is missing returns the part before it.
 	r := read(t, good[:len(good)-60000]).Open(".initrd")
 	if b, err := io.ReadAll(r); err != nil || len(b) == 0 || !strings.HasPrefix(strings.Repeat("initrd!", 10000), string(b)) {
 		t.Errorf("half an initrd: %d bytes, %v", len(b), err)

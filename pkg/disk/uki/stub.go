@@ -17,7 +17,7 @@ type stub struct {
 	alignment  int64 // of sections in memory
 	fileAlign  int64
 	headerRoom int   // where the section table must end
-	rawEnd     int64 // of the last section in the file
+	rawEnd     int64 // end of the last section in the file
 	imageEnd   int64 // and in memory
 }
 
@@ -31,7 +31,7 @@ func newStub(b []byte) (*stub, error) {
 	return s, nil
 }
 
-// findHeaders finds the parts of the header.
+// findHeaders finds the parts of the headers.
 func (s *stub) findHeaders() error {
 	b := s.b
 	if len(b) < dosPE+4 || b[0] != 'M' || b[1] != 'Z' {
@@ -92,8 +92,7 @@ func (s *stub) measure() error {
 	return nil
 }
 
-// checkRoom sees to it that the section table can grow without running over
-// something.
+// checkRoom checks that the section table can grow without overwriting anything.
 func (s *stub) checkRoom() error {
 	end := s.table + len(s.sections)*sectionSize
 	if end > s.headerRoom {
@@ -105,7 +104,7 @@ func (s *stub) checkRoom() error {
 	return nil
 }
 
-// signature is where the directory entry of signatures is, 0 without one.
+// signature is the offset of the directory entry of signatures, or 0.
 func (s *stub) signature() int {
 	dirs := s.opt + directories32
 	if le.Uint16(s.b[s.opt+optMagic:]) == magic64 {

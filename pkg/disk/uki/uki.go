@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package uki makes and reads unified kernel images: one EFI executable of
-// systemd's stub, kernel, initrd, command line and what else the stub knows, as
-// objcopy or ukify put it together. Signatures and PCR measurements are left
-// out; a signature of the stub is dropped, because it would not fit any more.
+// systemd's stub, kernel, initrd, command line and other sections that the stub
+// supports, as made by objcopy or ukify. Signatures and PCR measurements are left
+// out; a signature of the stub is dropped, because it would no longer match.
 package uki
 
 import (
@@ -13,21 +13,21 @@ import (
 	"slices"
 )
 
-// ErrStub is wrapped when a stub is not a whole PE executable.
+// ErrStub is wrapped if a stub is not a complete PE executable.
 var ErrStub = errors.New("not an EFI stub")
 
-// ErrRoom says that a stub's headers have no room for the sections.
+// ErrRoom says that a stub's headers have no space for the sections.
 var ErrRoom = errors.New("no room in the stub's headers")
 
-// Section is what the stub finds by its name, such as .linux, .initrd,
+// Section is a section that the stub finds by its name, such as .linux, .initrd,
 // .cmdline, .osrel, .uname, .dtb or .splash.
 type Section struct {
 	Name string // at most 8 bytes
 	Data []byte
 }
 
-// Build appends sections to a stub, in their order. A .cmdline gets the zero
-// byte at its end that it lacks.
+// Build appends sections to a stub, in their order. If a .cmdline does not end in a
+// zero byte, one is added.
 func Build(stub []byte, sections []Section) ([]byte, error) {
 	s, err := newStub(stub)
 	if err != nil {
@@ -65,8 +65,8 @@ func (s *stub) check(x Section) error {
 	return nil
 }
 
-// append puts the sections behind the file and fills their headers, which
-// check has added.
+// append puts the sections after the end of the file and fills in their headers,
+// for which check has reserved space.
 func (s *stub) append(out []byte, sections []Section) []byte {
 	first := len(s.sections) - len(sections)
 	for i, x := range sections {
@@ -76,7 +76,7 @@ func (s *stub) append(out []byte, sections []Section) []byte {
 		}
 		h := &s.sections[first+i]
 		h.raw, h.size = uint32(len(out)), uint32(len(data))
-		address := up(s.imageEnd, max(s.alignment, pageSize)) // finish sees whether it fits
+		address := up(s.imageEnd, max(s.alignment, pageSize)) // finish checks whether it fits
 		h.address = uint32(address)
 		h.rawSize = uint32(up(int64(len(data)), s.fileAlign))
 		h.attributes = readInitialised
@@ -95,7 +95,7 @@ func (s *stub) finish(out []byte) ([]byte, error) {
 		return nil, fmt.Errorf("unified kernel image takes %d bytes of memory: at most 4 GiB", end)
 	}
 	le.PutUint16(out[s.pe+coffSections:], uint16(len(s.sections)))
-	le.PutUint32(out[s.pe+coffSymbols:], 0) // they were behind the sections
+	le.PutUint32(out[s.pe+coffSymbols:], 0) // they were after the sections
 	le.PutUint32(out[s.pe+coffSymbolsNum:], 0)
 	le.PutUint32(out[s.opt+sizeOfImage:], uint32(end))
 	le.PutUint32(out[s.opt+checkSum:], 0)

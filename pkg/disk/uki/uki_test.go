@@ -34,8 +34,8 @@ func systemdStub(t testing.TB) []byte {
 	return b
 }
 
-// smallStub is a PE32+ with one section of 512 bytes, room for 2 more, symbols
-// and a signature behind.
+// smallStub is a PE32+ with one section of 512 bytes, space for 2 more, and symbols
+// and a signature at the end.
 func smallStub() []byte {
 	b := make([]byte, 0x600)
 	le := binary.LittleEndian
@@ -118,7 +118,7 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-// noSymbols is a stub as debug/pe takes it.
+// noSymbols is a stub that debug/pe accepts.
 func noSymbols(stub []byte) []byte {
 	b := bytes.Clone(stub)
 	clear(b[0x8C:0x94])
@@ -162,7 +162,7 @@ func checkHeaders(t *testing.T, f, old *pe.File, b []byte, added int) {
 
 var objdumpLine = regexp.MustCompile(`(?m)^ +\d+ (\S+) +([0-9a-f]{8})  ([0-9a-f]{16})  [0-9a-f]{16}  ([0-9a-f]{8})`)
 
-// compareObjdump lets objdump list the sections.
+// compareObjdump has objdump list the sections.
 func compareObjdump(t *testing.T, b []byte, f *pe.File) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "uki.efi")
@@ -184,7 +184,7 @@ func compareObjdump(t *testing.T, b []byte, f *pe.File) {
 		got = append(got, fmt.Sprintf("%s %s %x %s", m[1], m[2], at-base, m[4]))
 	}
 	for _, s := range f.Sections {
-		n := s.VirtualSize // objdump gives the smaller
+		n := s.VirtualSize // objdump shows the smaller
 		if s.Size < n {
 			n = s.Size
 		}
@@ -236,7 +236,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestStubUnchanged keeps the caller's bytes.
+// TestStubUnchanged: the caller's bytes are not changed.
 func TestStubUnchanged(t *testing.T) {
 	stub := smallStub()
 	if _, err := Build(stub, []Section{{".cmdline", nil}}); err != nil || !bytes.Equal(stub, smallStub()) {
@@ -244,7 +244,7 @@ func TestStubUnchanged(t *testing.T) {
 	}
 }
 
-// FuzzBuild takes any stub; what comes out is a PE with the sections.
+// FuzzBuild accepts any stub; the result is a PE with the sections.
 func FuzzBuild(f *testing.F) {
 	f.Add(smallStub(), ".linux", []byte("x"))
 	f.Add(smallStub()[:0x400], ".cmdline", []byte(nil))

@@ -18,7 +18,7 @@ func (u UUID) String() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }
 
-// Parse reads the form that String has, in lower or upper case.
+// Parse parses the form of String, in lower or upper case.
 func Parse(s string) (UUID, error) {
 	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
 	if err != nil || len(b) != 16 || !strings.EqualFold(UUID(b).String(), s) {
@@ -36,13 +36,13 @@ func (u *UUID) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Serial is the serial number of a FAT file system, which stands for a UUID.
+// Serial is the serial number of a FAT file system, which replaces a UUID.
 type Serial uint32
 
-// String is the number as blkid shows it, such as 4F68-BCE3.
+// String is the number in the form of blkid, such as 4F68-BCE3.
 func (n Serial) String() string { return fmt.Sprintf("%04X-%04X", uint32(n)>>16, uint32(n)&0xFFFF) }
 
-// ParseSerial reads the form that String has, in lower or upper case.
+// ParseSerial parses the form of String, in lower or upper case.
 func ParseSerial(s string) (Serial, error) {
 	if len(s) == 9 && s[4] == '-' {
 		if b, err := hex.DecodeString(s[:4] + s[5:]); err == nil {

@@ -19,8 +19,8 @@ type Device interface {
 }
 
 // Check hashes all data and compares it with the tree, level by level, in bounded
-// memory. Whether the root hash is the right one only the kernel's command line
-// says. The error is one of ctx.
+// memory. Only the kernel's command line tells whether the root hash is the right
+// one. The error is that of ctx.
 func Check(ctx context.Context, data, hashes Device) ([]damage.Problem, error) {
 	c := &checker{}
 	n, ok := c.open(data, hashes)
@@ -28,7 +28,7 @@ func Check(ctx context.Context, data, hashes Device) ([]damage.Problem, error) {
 		return c.Problems(), nil
 	}
 	sizes := levels(n)
-	at := int64(1) // of the level in blocks; the data's is the last
+	at := int64(1) // blocks of the levels; the data's is the last
 	for _, s := range sizes {
 		at += s
 	}
@@ -52,7 +52,7 @@ type checker struct {
 	h *hasher
 }
 
-// open reads the superblock and gives the number of data blocks.
+// open reads the superblock and returns the number of data blocks.
 func (c *checker) open(data, hashes Device) (int64, bool) {
 	le := binary.LittleEndian
 	b := make([]byte, blockSize)
@@ -86,7 +86,7 @@ type stretch struct {
 	n    int64
 }
 
-// level compares hashes with what they are of.
+// level compares hashes with the blocks that they are for.
 func (c *checker) level(ctx context.Context, below, hashes stretch) error {
 	buf, stored := make([]byte, blockHashes*blockSize), make([]byte, blockSize)
 	damaged, first := 0, int64(0)

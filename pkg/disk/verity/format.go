@@ -4,8 +4,9 @@ package verity
 
 import "encoding/binary"
 
-// Sizes of the kernel's dm-verity format 1 (Documentation/admin-guide/
-// device-mapper/verity.rst) as veritysetup makes it by default.
+// Sizes of the kernel's dm-verity format 1
+// (Documentation/admin-guide/device-mapper/verity.rst), with the defaults of
+// veritysetup.
 const (
 	blockSize   = 4096 // of data and of hashes
 	digestSize  = 32   // SHA-256
@@ -45,8 +46,8 @@ func superblock(dataBlocks int64, o Options) []byte {
 	return b
 }
 
-// levels are the sizes of the tree's levels in blocks, from the data up; none
-// when a single block of data is its own root.
+// levels are the sizes of the tree's levels in blocks, from the data up; empty if a
+// single block of data is its own root.
 func levels(dataBlocks int64) []int64 {
 	var out []int64
 	for n := dataBlocks; n > 1; {

@@ -31,7 +31,7 @@ func sparse(t testing.TB, seed uint64, blocks int64, n int) *image.Image {
 	return m
 }
 
-// FuzzBuild has trees for random data checked by our reader and by veritysetup.
+// FuzzBuild has our reader and veritysetup check trees for random data.
 func FuzzBuild(f *testing.F) {
 	f.Add(uint16(1), uint8(1), uint64(1), []byte(nil))
 	f.Add(uint16(129), uint8(4), uint64(2), []byte("salt"))

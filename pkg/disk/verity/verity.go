@@ -24,9 +24,9 @@ import (
 
 // Options of Build.
 type Options struct {
-	Salt    []byte // in front of every block, at most 256 bytes; nil for none
+	Salt    []byte // before every block, at most 256 bytes; nil for none
 	UUID    [16]byte
-	Workers int // goroutines that read and hash; 0 means one a CPU
+	Workers int // goroutines that read and hash; 0 means one per CPU
 }
 
 // ErrSize says that data is empty or not a multiple of 4096 bytes.
@@ -41,9 +41,8 @@ func Size(dataSize int64) int64 {
 	return n * blockSize
 }
 
-// Build reads data once, holes not at all, and makes the hash device for it and
-// the root hash. The tree is in memory: 1/128 of the data, less where data is
-// holes.
+// Build reads data once, except for holes, and makes the hash device for it and the
+// root hash. The tree is in memory: 1/128 of the data, less if data has holes.
 func Build(ctx context.Context, data *image.Image, o Options) (*image.Image, []byte, error) {
 	if data.Size() == 0 || data.Size()%blockSize != 0 {
 		return nil, nil, fmt.Errorf("%w, not %d", ErrSize, data.Size())
@@ -75,8 +74,8 @@ func Build(ctx context.Context, data *image.Image, o Options) (*image.Image, []b
 	return m, root, nil
 }
 
-// hashData makes the lowest level. When the data is a single block there is
-// none, and the block's hash is the root.
+// hashData makes the lowest level. If the data is a single block, there is none,
+// and the block's hash is the root.
 func hashData(ctx context.Context, data *image.Image, o Options) ([][]byte, []byte, error) {
 	n := data.Size() / blockSize
 	if n == 1 {
@@ -115,7 +114,7 @@ func hashData(ctx context.Context, data *image.Image, o Options) ([][]byte, []by
 	return out, nil, g.Wait()
 }
 
-// hasher makes hashes with a salt; it is for one goroutine.
+// hasher computes hashes with a salt; it is for one goroutine.
 type hasher struct {
 	hash.Hash
 	salt []byte
@@ -156,8 +155,8 @@ func (h *hasher) holes(n int) []byte {
 	return append(bytes.Repeat(h.zero, n), make([]byte, blockSize-n*digestSize)...)
 }
 
-// up is the level above a level. Blocks for holes, which are one and the same,
-// are hashed once where they follow each other.
+// up is the level above a level. Identical consecutive blocks for holes are hashed
+// once.
 func (h *hasher) up(level [][]byte) [][]byte {
 	var out [][]byte
 	var last, sum []byte
@@ -174,7 +173,7 @@ func (h *hasher) up(level [][]byte) [][]byte {
 	return out
 }
 
-// blockDevice is a device of blocks in memory, of which several may be one.
+// blockDevice is a device of blocks in memory, of which several may be the same.
 type blockDevice [][]byte
 
 // ReadAt implements io.ReaderAt.

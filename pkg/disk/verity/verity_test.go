@@ -25,7 +25,7 @@ func run(t testing.TB, args ...string) string {
 	return tooltest.Run(t, "veritysetup", args...)
 }
 
-// random is a device with holes: runs of up to 300 blocks of either.
+// random is a device with holes: alternating runs of up to 300 blocks.
 func random(t testing.TB, blocks int64, holes bool) *image.Image {
 	t.Helper()
 	r := rand.New(rand.NewPCG(uint64(blocks), 1))
@@ -115,7 +115,7 @@ func TestLikeVeritysetup(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want = append(want, make([]byte, max(0, len(got)-len(want)))...) // a lone superblock has 512 bytes
+			want = append(want, make([]byte, max(0, len(got)-len(want)))...) // a superblock alone has 512 bytes
 			if !bytes.Equal(got, want) {
 				t.Errorf("%d bytes differ from veritysetup's %d", len(got), len(want))
 			}
@@ -124,7 +124,7 @@ func TestLikeVeritysetup(t *testing.T) {
 	}
 }
 
-// TestReproducible gives the same with any number of workers.
+// TestReproducible gives the same bytes with any number of workers.
 func TestReproducible(t *testing.T) {
 	data := random(t, 3000, true)
 	var want []byte
@@ -179,7 +179,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestHoles hashes 64 GiB of nothing, with one block at the end.
+// TestHoles hashes a hole of 64 GiB, with one block at the end.
 func TestHoles(t *testing.T) {
 	const size = 1 << 36
 	m, err := image.New(size, []image.Extent{{Off: size - 1, Len: 1, Src: image.Bytes("x")}})

@@ -12,9 +12,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
-// Check checks the file's structure: footers, header, where blocks are, and that
-// what a block's bitmap leaves out is zero. It reads all bitmaps, and of the data
-// what they leave out.
+// Check checks the file's structure: footers, header, the places of blocks, and
+// that sectors that a block's bitmap leaves out are zero. It reads all bitmaps and,
+// of the data, those sectors.
 func (v *Reader) Check(ctx context.Context) []damage.Problem {
 	c := &checker{v: v}
 	if !v.Dynamic() {
@@ -33,7 +33,7 @@ type checker struct {
 	places []damage.Place
 }
 
-// fixed checks the footer of a fixed disk, which is raw for the rest.
+// fixed checks the footer of a fixed disk; everything else in it is raw.
 func (c *checker) fixed() {
 	b := make([]byte, footerSize)
 	if err := c.v.read(b, c.v.size-footerSize); err != nil {
@@ -52,7 +52,7 @@ func (c *checker) version(where string, b []byte) {
 	}
 }
 
-// footers compares the footer with its copy in front.
+// footers compares the footer with its copy at the front.
 func (c *checker) footers() {
 	front, back := make([]byte, footerSize), make([]byte, footerSize)
 	sound := true
@@ -124,7 +124,7 @@ func (c *checker) blocks(ctx context.Context) {
 		}
 	}
 	if c.overlaps() {
-		return // a file with blocks on top of one another could have any number to read
+		return // reading a file with overlapping blocks could take any amount of work
 	}
 	for i, s := range v.table {
 		if ctx.Err() != nil {
@@ -136,7 +136,7 @@ func (c *checker) blocks(ctx context.Context) {
 	}
 }
 
-// overlaps reports whether anything is on top of something else.
+// overlaps reports whether any places overlap.
 func (c *checker) overlaps() (found bool) {
 	damage.Overlaps(c.places, func(p, in damage.Place) {
 		c.Add(p.String(), "it is at %d, in %s", p.Start, in)
@@ -145,10 +145,10 @@ func (c *checker) overlaps() (found bool) {
 	return found
 }
 
-// bitmap checks a block whose bitmap does not name all of its sectors. The
-// specification has the others read as zero. QEMU and this package read what is
-// there, and QEMU sets all bits when it writes: data that are left out are read
-// by some and not by others.
+// bitmap checks a block whose bitmap does not include all of its sectors. According
+// to the specification, the others read as zero. QEMU and this package read the
+// stored data, and QEMU sets all bits when it writes: omitted data is read by some
+// programs and not by others.
 func (c *checker) bitmap(no int, at int64) {
 	v := c.v
 	where := fmt.Sprintf("block %d", no)

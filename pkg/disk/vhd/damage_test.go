@@ -16,7 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// TestCheckClean finds nothing wrong with what is written here and by QEMU.
+// TestCheckClean finds no problem in files written here and by QEMU.
 func TestCheckClean(t *testing.T) {
 	for name, m := range images(t) {
 		if ps := open(t, writeFile(t, m, options(), pipeline.Options{})).Check(t.Context()); len(ps) > 0 {
@@ -43,13 +43,13 @@ func TestCheckClean(t *testing.T) {
 	}
 }
 
-// TestCheckWritten checks a disk that QEMU has changed again and again.
+// TestCheckWritten checks a disk that QEMU has changed repeatedly.
 func TestCheckWritten(t *testing.T) {
 	v := open(t, disktest.Rewritten(t, "vpc", "force_size=on"))
 	disktest.Changed(t, v)
 }
 
-// small is a dynamic disk of four blocks, two of which are there.
+// small is a dynamic disk of four blocks, of which two are allocated.
 func small(t testing.TB) []byte {
 	t.Helper()
 	b, err := os.ReadFile(writeFile(t, disktest.Image(t, 7<<20, disktest.Extent(100, disktest.Text(1, 70000)), disktest.Extent(5<<20, disktest.Text(2, 5000))), options(), pipeline.Options{}))
@@ -59,7 +59,7 @@ func small(t testing.TB) []byte {
 	return b
 }
 
-// resum makes the checksums right again.
+// resum corrects the checksums.
 func resum(b []byte) {
 	for _, p := range [][3]int{{0, footerSize, 64}, {len(b) - footerSize, footerSize, 64}, {footerSize, headerSize, 36}} {
 		s := b[p[0] : p[0]+p[1]]
@@ -68,7 +68,7 @@ func resum(b []byte) {
 	}
 }
 
-// problems is what Open or Check says.
+// problems are what Open or Check reports.
 func problems(t testing.TB, b []byte) string {
 	t.Helper()
 	v, err := Open(bytes.NewReader(b), int64(len(b)))
@@ -143,7 +143,7 @@ func TestCheckFixed(t *testing.T) {
 	}
 }
 
-// TestCheckFlip changes a byte at a time. Either there is a problem, or the disk
+// TestCheckFlip changes one byte at a time. Either there is a problem, or the disk
 // reads as before.
 func TestCheckFlip(t *testing.T) {
 	b := small(t)
@@ -180,8 +180,8 @@ func TestCheckFlip(t *testing.T) {
 	}
 }
 
-// FuzzCheck gives hostile files, four bytes of input for a byte of a file: area,
-// place, value. Their checksums are right.
+// FuzzCheck has hostile files, with four bytes of input for each byte of a file:
+// area, offset, value. Their checksums are right.
 func FuzzCheck(f *testing.F) {
 	good := small(f)
 	areas := [][2]int{{0, 100}, {len(good) - footerSize, 100}, {footerSize, 64}, {tableAt, 64}, {tableAt + 512, 512}}

@@ -24,16 +24,16 @@ const (
 	epoch        = 946684800  // 2000-01-01 in seconds since 1970
 
 	blockSize   = 2 << 20                              // data of a block
-	minBlock    = 64 << 10                             // that is read: the table is to fit memory
-	bitmapSize  = blockSize / sectorSize / 8           // in front of it, whole sectors
-	runSize     = 64 << 10                             // left to the file's holes when it is zero
+	minBlock    = 64 << 10                             // that is read: the table has to fit into memory
+	bitmapSize  = blockSize / sectorSize / 8           // before it, whole sectors
+	runSize     = 64 << 10                             // left out as a hole of the file if it is zero
 	tableAt     = footerSize + headerSize              // of a dynamic disk that we write
-	MaxSize     = 2040 << 30                           // what Hyper-V takes
-	maxGeometry = int64(65535) * 16 * 255 * sectorSize // the most that CHS can say
+	MaxSize     = 2040 << 30                           // the maximum in Hyper-V
+	maxGeometry = int64(65535) * 16 * 255 * sectorSize // the maximum that CHS can express
 )
 
-// footer is the structure at the file's end, and of a dynamic disk also at its
-// start.
+// footer is the structure at the file's end; a dynamic disk has it at the start,
+// too.
 type footer struct {
 	dataOffset uint64 // of the dynamic header; all ones for a fixed disk
 	time       uint32 // seconds since 2000
@@ -45,7 +45,7 @@ type footer struct {
 	uuid       [16]byte
 }
 
-// geometry is what old BIOS calls need.
+// geometry is for old BIOS calls.
 type geometry struct {
 	cylinders uint16
 	heads     uint8
@@ -56,7 +56,7 @@ func (g geometry) bytes() int64 {
 	return int64(g.cylinders) * int64(g.heads) * int64(g.sectors) * sectorSize
 }
 
-// newGeometry is the calculation of the specification's appendix.
+// newGeometry is the algorithm in the specification's appendix.
 func newGeometry(size int64) geometry {
 	total := min(size, maxGeometry) / sectorSize
 	if total >= 65535*16*63 {
@@ -142,8 +142,8 @@ func parseHeader(b []byte) (dynamicHeader, error) {
 	return dynamicHeader{table: be.Uint64(b[16:]), entries: be.Uint32(b[28:]), blockSize: be.Uint32(b[32:])}, nil
 }
 
-// checksum is the complement of the sum of all bytes; the field that it goes to
-// is still zero.
+// checksum is the complement of the sum of all bytes; the checksum field is still
+// zero.
 func checksum(b []byte) uint32 {
 	var sum uint32
 	for _, c := range b {

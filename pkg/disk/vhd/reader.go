@@ -13,21 +13,20 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/image"
 )
 
-// ErrFormat is wrapped by errors about a file that is not a VHD, a damaged one, or
-// one of a kind that this package does not read.
+// ErrFormat is wrapped by errors about a file that is not a VHD, is damaged, or is
+// of a kind that this package does not support.
 var ErrFormat = errors.New("not a readable VHD")
 
-// Reader reads a fixed or dynamic VHD. It is safe for concurrent use. A hostile
-// file costs at most memory in proportion to its own size. As QEMU does, it
-// takes all sectors of an allocated block as they are, whatever the block's
-// bitmap says.
+// Reader reads a fixed or dynamic VHD. It is safe for concurrent use. For a hostile
+// file, memory use is at most proportional to the file's size. Like QEMU, it reads
+// all sectors of an allocated block as they are, whatever the block's bitmap says.
 type Reader struct {
 	r     io.ReaderAt
 	size  int64 // of the file
 	f     footer
 	disk  int64
 	block int64    // size of a block's data, 0 for a fixed disk
-	data  int64    // where that begins in the block
+	data  int64    // offset of the data in the block
 	table []uint32 // sectors
 }
 
@@ -39,7 +38,7 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	if err == nil {
 		v.f, err = parseFooter(b)
 	}
-	if err != nil { // a dynamic disk has a copy in front
+	if err != nil { // a dynamic disk has a copy at the front
 		if rerr := v.read(b, 0); rerr != nil {
 			return nil, rerr
 		}
@@ -67,8 +66,8 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	return nil, fmt.Errorf("%w: disk type %d", ErrFormat, v.f.kind)
 }
 
-// diskSize follows the program that made the disk: Virtual PC and QEMU without
-// force_size mean the geometry, all others the size.
+// diskSize depends on the program that made the disk: for Virtual PC, and QEMU
+// without force_size, the geometry counts, for all others the size.
 func (f footer) diskSize() (int64, error) {
 	if f.size == 0 || f.size > MaxSize {
 		return 0, fmt.Errorf("%w: disk of %d bytes", ErrFormat, f.size)

@@ -93,7 +93,7 @@ func TestQemu(t *testing.T) {
 	}
 }
 
-// TestFooter holds the fields against those of qemu-img for the same disk.
+// TestFooter compares the fields with those of qemu-img for the same disk.
 func TestFooter(t *testing.T) {
 	for _, size := range []int64{1 << 20, 100 << 20, 3 << 30, 130 << 30, 2039 << 30} {
 		path := filepath.Join(t.TempDir(), "q.vhd")
@@ -144,8 +144,8 @@ func FuzzRoundTrip(f *testing.F) {
 	})
 }
 
-// FuzzReader gives hostile files: no panic, no endless loop, no more memory
-// than the file's size explains.
+// FuzzReader has hostile files: no panic, no endless loop, no more memory than the
+// file's size explains.
 func FuzzReader(f *testing.F) {
 	m := disktest.Image(f, 5<<20, disktest.Extent(4<<20, disktest.Text(1, 1000)))
 	for _, path := range []string{fixed(f, disktest.Image(f, 4096, disktest.Extent(0, disktest.Text(1, 600)))), writeFile(f, m, options(), pipeline.Options{})} {

@@ -16,9 +16,9 @@ type Options struct {
 	Time int64 // seconds since 1970; the format begins in 2000
 }
 
-// newFooter is that of a disk of size bytes, rounded up to sectors. Programs
-// differ in whether the geometry or the size counts; all that QEMU, and who
-// copies it, knows by the name "win " mean the size.
+// newFooter is the footer for a disk of size bytes, rounded up to sectors. Programs
+// differ in whether they use the geometry or the size; with the creator "win ",
+// QEMU and programs that copy it use the size.
 func newFooter(size int64, kind uint32, o Options) (footer, error) {
 	if size <= 0 || size > MaxSize {
 		return footer{}, fmt.Errorf("disk of %d bytes: a VHD holds 1 byte to %d GiB", size, int64(MaxSize)>>30)
@@ -30,14 +30,14 @@ func newFooter(size int64, kind uint32, o Options) (footer, error) {
 	}, nil
 }
 
-// FixedFooter is what makes the raw disk in front of it a fixed VHD. The disk is
-// filled up to whole sectors before.
+// FixedFooter turns the raw disk before it into a fixed VHD. The disk has to be
+// padded to whole sectors first.
 func FixedFooter(size int64, o Options) ([]byte, error) {
 	f, err := newFooter(size, kindFixed, o)
 	return f.bytes(), err
 }
 
-// writer writes a dynamic disk: footer, header and table in front, blocks in
+// writer writes a dynamic disk: footer, header and table at the front, blocks in
 // the order of the disk, and the footer again.
 type writer struct {
 	w     io.WriterAt
@@ -48,7 +48,7 @@ type writer struct {
 }
 
 // NewDynamic writes a disk of size bytes, rounded up to sectors, to w, a new and
-// empty file: what is not written must read as zero.
+// empty file: parts that are not written must read as zero.
 func NewDynamic(w io.WriterAt, size int64, o Options) (pipeline.Sink, error) {
 	f, err := newFooter(size, kindDynamic, o)
 	if err != nil {
@@ -90,8 +90,8 @@ func (v *writer) Write(c *pipeline.Chunk) error {
 	return nil
 }
 
-// open makes a block the last one of the file, with a bitmap that says that all
-// its sectors are there.
+// open begins a new block at the end of the file, with a bitmap that includes all
+// its sectors.
 func (v *writer) open(block int64) error {
 	if block == v.block {
 		return nil

@@ -11,8 +11,8 @@ import (
 )
 
 // Check checks the file's structure: both headers, both region tables, the
-// metadata, and where blocks are. Data and metadata, such as the disk's size,
-// have no checksums; data are not read.
+// metadata, and the places of blocks. Data and metadata, such as the disk's size,
+// have no checksums; data is not read.
 func (v *Reader) Check(ctx context.Context) []damage.Problem {
 	c := &checker{v: v}
 	c.headers()
@@ -28,8 +28,8 @@ type checker struct {
 	places []damage.Place
 }
 
-// headers checks both: the one that does not count now must be sound too, or a
-// crash of the next writer leaves none.
+// headers checks both: the one that is not current must be valid, too, since
+// otherwise a crash of the next writer would leave none.
 func (c *checker) headers() {
 	for no := range int64(2) {
 		where := fmt.Sprintf("header %d", no+1)
@@ -71,7 +71,7 @@ func (c *checker) regionTables() {
 	}
 }
 
-// metadata checks what Open does not need: flags, and that items are apart.
+// metadata checks what Open does not need: flags, and that items do not overlap.
 func (c *checker) metadata() {
 	r, err := find(c.v.regions, regionMetadata)
 	if err != nil {
@@ -101,8 +101,8 @@ func (c *checker) metadata() {
 	}
 }
 
-// blocks checks the table's entries. There are never more places than the file
-// has MiB.
+// blocks checks the table's entries. There are never more places than the file has
+// MiB.
 func (c *checker) blocks(ctx context.Context) {
 	v, ratio := c.v, c.v.ratio()
 	for i, e := range v.table {
@@ -131,8 +131,8 @@ func (c *checker) blocks(ctx context.Context) {
 	damage.Overlaps(c.places, func(p, in damage.Place) { c.Add(p.String(), "it is at %d, in %s", p.Start, in) })
 }
 
-// state checks a block's entry, and reports whether the block takes room in the
-// file. One that is unmapped or undefined may keep its place.
+// state checks a block's entry, and reports whether the block occupies space in the
+// file. An unmapped or undefined block may keep its place.
 func (c *checker) state(p damage.Place, state uint64) bool {
 	switch {
 	case state == blockAbsent:

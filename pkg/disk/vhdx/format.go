@@ -53,8 +53,8 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// guid is the text as it is in the file, its first three groups with the low
-// byte first.
+// guid is the text in its on-disk form, with the low byte first in the first three
+// groups.
 func guid(s string) []byte {
 	b, err := hex.DecodeString(s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:])
 	if err != nil {
@@ -67,7 +67,7 @@ func mixed(u [16]byte) []byte {
 	return []byte{u[3], u[2], u[1], u[0], u[5], u[4], u[7], u[6], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]}
 }
 
-// sum fills in the checksum at byte 4 of a structure, which is still zero.
+// sum writes the checksum at byte 4 of a structure, where it is still zero.
 func sum(b []byte) []byte {
 	binary.LittleEndian.PutUint32(b[4:], crc32.Checksum(b, castagnoli))
 	return b
@@ -81,21 +81,21 @@ func identifier() []byte {
 	return b
 }
 
-// header is one of two; the one with the larger number counts.
+// header is one of two; the one with the larger number is current.
 func header(number uint64, o Options) []byte {
 	le := binary.LittleEndian
 	b := make([]byte, headerSize)
 	copy(b, "head")
 	le.PutUint64(b[8:], number)
 	copy(b[16:], mixed(o.FileID))
-	copy(b[32:], mixed(o.DiskID)) // changes when the content does: it stands for it
+	copy(b[32:], mixed(o.DiskID)) // changes whenever the content does
 	le.PutUint16(b[66:], 1)       // version; the log's is 0, and it is empty
 	le.PutUint32(b[68:], logSize)
 	le.PutUint64(b[72:], logAt)
 	return sum(b)
 }
 
-// regions says where table and metadata are.
+// regions has the places of table and metadata.
 func regions(tableSize int64) []byte {
 	le := binary.LittleEndian
 	b := make([]byte, regionSize)
@@ -114,7 +114,7 @@ func regions(tableSize int64) []byte {
 	return sum(b)
 }
 
-// metadata is the region's used part.
+// metadata is the used part of the region.
 func metadata(size int64, o Options) []byte {
 	le := binary.LittleEndian
 	b := make([]byte, itemsAt)

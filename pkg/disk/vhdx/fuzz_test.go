@@ -28,7 +28,7 @@ func randomDisk(t testing.TB, seed uint64, size int64, n int) *image.Image {
 	return disktest.Image(t, size, xs...)
 }
 
-// FuzzBuild has random disks read by our reader and by qemu-img.
+// FuzzBuild has our reader and qemu-img read random disks.
 func FuzzBuild(f *testing.F) {
 	f.Add(int64(1), uint8(1), uint64(1), uint16(0))
 	f.Add(int64(100_001), uint8(3), uint64(2), uint16(1))

@@ -11,7 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
-// What others write, which is more than what this package does.
+// What other programs write, which is more than this package does.
 const (
 	blockAbsent    = 0 // 2.5.1.1, these three read as zero here
 	blockUndefined = 1
@@ -30,7 +30,7 @@ const (
 	maxItemLength = mebibyte
 )
 
-// id is an identifier as it is in the file.
+// id is an identifier in its on-disk form.
 type id [16]byte
 
 func idOf(s string) id { return id(guid(s)) }
@@ -47,10 +47,10 @@ func summed(b []byte) bool {
 	return crc32.Update(c, castagnoli, b[8:]) == binary.LittleEndian.Uint32(b[4:])
 }
 
-// head is what is used of a header (2.2.2).
+// head has the fields of a header that are used (2.2.2).
 type head struct {
 	number     uint64
-	log        id // of the log's entries, 0 when there are none
+	log        id // id of the log's entries, 0 if there are none
 	logVersion uint16
 	version    uint16
 	logSize    uint32
@@ -82,8 +82,8 @@ type region struct {
 	at, size int64
 }
 
-// parseRegions reads a region table of regionSize bytes, of a file of size
-// bytes. A region that is not known may be there when it is not required.
+// parseRegions parses a region table of regionSize bytes, of a file of size bytes.
+// An unknown region is allowed if it is not required.
 func parseRegions(b []byte, size int64) ([]region, error) {
 	le := binary.LittleEndian
 	if string(b[:4]) != "regi" {
@@ -136,7 +136,7 @@ type item struct {
 // lengths are those of the items that every file has.
 var lengths = map[string]int64{itemParameters: 8, itemSize: 8, itemID: 16, itemLogical: 4, itemPhysical: 4}
 
-// parseItems reads the metadata's table of itemsAt bytes, in a region of size
+// parseItems parses the metadata's table of itemsAt bytes, in a region of size
 // bytes.
 func parseItems(b []byte, size int64) (map[id]item, error) {
 	le := binary.LittleEndian
@@ -181,7 +181,7 @@ func known(i id) bool {
 	return i == idOf(itemParent)
 }
 
-// shape is what the metadata say of the disk.
+// shape is what the metadata says about the disk.
 type shape struct {
 	disk   int64 // its size in bytes
 	block  int64 // bytes of a payload block
@@ -204,11 +204,11 @@ func newShape(parameters, size uint64, logical, physical uint32) (shape, error) 
 	return shape{disk: int64(size), block: int64(block), sector: int64(logical)}, nil
 }
 
-// ratio is how many payload blocks a sector bitmap block is for (2.5).
+// ratio is the number of payload blocks for each sector bitmap block (2.5).
 func (s shape) ratio() int64 { return 1 << 23 * s.sector / s.block }
 
-// blocks is how many of them the disk has.
+// blocks is the number of blocks of the disk.
 func (s shape) blocks() int64 { return (s.disk-1)/s.block + 1 }
 
-// entry is where a block's entry is in the table, counted in entries.
+// entry is the index of a block's entry in the table.
 func (s shape) entry(block int64) int64 { return block + block/s.ratio() }

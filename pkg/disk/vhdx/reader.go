@@ -14,13 +14,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/image"
 )
 
-// ErrFormat is wrapped by errors about a file that is not a VHDX, a damaged one, or
-// one of a kind that this package does not read.
+// ErrFormat is wrapped by errors about a file that is not a VHDX, is damaged, or is
+// of a kind that this package does not support.
 var ErrFormat = errors.New("not a readable VHDX")
 
 // Reader reads a fixed or dynamic VHDX whose log is empty. It is safe for
-// concurrent use. A hostile file costs at most memory in proportion to its own
-// size. Blocks that were unmapped, or whose content is undefined, read as zero.
+// concurrent use. For a hostile file, memory use is at most proportional to the
+// file's size. Blocks that were unmapped, or whose content is undefined, read as
+// zero.
 type Reader struct {
 	r       io.ReaderAt
 	size    int64 // of the file
@@ -76,8 +77,8 @@ func (v *Reader) head(no int64) (h head, b []byte, err error) {
 	return h, b, err
 }
 
-// current is the header that counts: a writer changes the other one, and gives
-// it the larger number.
+// current is the header in use: a writer changes the other one, and gives it the
+// larger number.
 func (v *Reader) current() (head, error) {
 	first, a, err := v.head(0)
 	second, b, err2 := v.head(1)
@@ -100,7 +101,7 @@ func (v *Reader) regionTable(no int64) ([]byte, error) {
 	return b, v.read(b, regionAt+no*regionSize)
 }
 
-// openRegions takes the first copy of the region table that is sound.
+// openRegions uses the first copy of the region table that is valid.
 func (v *Reader) openRegions() ([]region, error) {
 	var first error
 	for no := range int64(2) {
@@ -130,7 +131,7 @@ func disjoint(regions []region) error {
 	return nil
 }
 
-// items are those that no user has.
+// items are the metadata items that are not user metadata.
 func (v *Reader) items(r region) (map[id]item, error) {
 	b := make([]byte, itemsAt)
 	if err := v.read(b, r.at); err != nil {
@@ -208,9 +209,9 @@ func (v *Reader) ReadAt(p []byte, off int64) (int, error) {
 // Covered reports whether a block in the range is stored.
 func (v *Reader) Covered(off, n int64) bool { return v.NextExtent(off) < off+n }
 
-// NextExtent is the offset of the first byte at or after off whose block is
-// stored, or Size; also where its state is unknown, so that ReadAt gives the
-// error.
+// NextExtent is the offset of the first byte at or after off whose block is stored,
+// or Size. A block with an unknown state counts as stored, so that ReadAt returns
+// the error.
 func (v *Reader) NextExtent(off int64) int64 {
 	for b := max(off, 0) / v.block; b < v.blocks(); b++ {
 		if v.table[v.entry(b)]&entryState > blockUnmapped {

@@ -33,7 +33,7 @@ var qemuKinds = []string{
 	"subformat=fixed,block_size=1M", "block_size=1M,block_state_zero=off",
 }
 
-// TestRead reads and checks what QEMU writes.
+// TestRead reads and checks disks written by QEMU.
 func TestRead(t *testing.T) {
 	for name, m := range images(t) {
 		if m.Size() > 1<<30 {
@@ -58,8 +58,8 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestReadWritten reads a disk that QEMU has changed again and again: the
-// headers take turns, blocks come in the order of the writes.
+// TestReadWritten reads a disk that QEMU has changed repeatedly: the headers
+// alternate, and blocks are in the order of the writes.
 func TestReadWritten(t *testing.T) {
 	v := open(t, disktest.Rewritten(t, "vhdx", "block_size=1M"))
 	disktest.Changed(t, v)
@@ -84,7 +84,7 @@ func small(t testing.TB) []byte {
 	return b
 }
 
-// resum makes the checksums right again.
+// resum corrects the checksums.
 func resum(b []byte) {
 	for _, p := range [][2]int{{headerAt, headerSize}, {2 * headerAt, headerSize}, {regionAt, regionSize}, {regionAt + regionSize, regionSize}} {
 		s := b[p[0] : p[0]+p[1]]
@@ -101,7 +101,7 @@ func both(b []byte, change func(table []byte)) {
 
 var le = binary.LittleEndian
 
-const itemAt = metadataAt + itemsAt // parameters, size, id, logical, physical follow one another
+const itemAt = metadataAt + itemsAt // parameters, size, id, logical and physical are in this order
 
 func damages() []struct {
 	name   string
@@ -162,7 +162,7 @@ func damages() []struct {
 	}
 }
 
-// problems is what Open or Check says.
+// problems are what Open or Check reports.
 func problems(t testing.TB, b []byte) string {
 	t.Helper()
 	v, err := Open(bytes.NewReader(b), int64(len(b)))
@@ -186,7 +186,7 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// TestSectorBitmap: a dynamic disk has none, but their entries are there.
+// TestSectorBitmap: a dynamic disk has none, but its table has entries for them.
 func TestSectorBitmap(t *testing.T) {
 	path := writeFile(t, disktest.Image(t, 5<<30, disktest.Extent(4<<30, disktest.Text(1, 5000))), options(), pipeline.Options{})
 	b, err := os.ReadFile(path)
@@ -199,7 +199,7 @@ func TestSectorBitmap(t *testing.T) {
 	}
 }
 
-// TestSurvives reads a disk of which one copy of each structure is gone.
+// TestSurvives reads a disk in which one copy of each structure is destroyed.
 func TestSurvives(t *testing.T) {
 	good := small(t)
 	want := make([]byte, 5<<20)
@@ -225,7 +225,7 @@ func TestSurvives(t *testing.T) {
 	}
 }
 
-// TestSectors4096 changes the sectors' size, on which the table's order depends.
+// TestSectors4096 changes the sector size, which determines the table's order.
 func TestSectors4096(t *testing.T) {
 	b := small(t)
 	le.PutUint32(b[itemAt+32:], 4096)
@@ -239,8 +239,8 @@ func TestSectors4096(t *testing.T) {
 	disktest.Same(t, disktest.Image(t, 5<<20, disktest.Extent(100, disktest.Text(1, 70000)), disktest.Extent(3<<20, disktest.Text(2, 5000))), v)
 }
 
-// TestFlip changes a byte at a time. Either there is a problem, or the disk
-// reads as before.
+// TestFlip changes one byte at a time. Either there is a problem, or the disk reads
+// as before.
 func TestFlip(t *testing.T) {
 	good := small(t)
 	want := make([]byte, 5<<20)
@@ -252,7 +252,7 @@ func TestFlip(t *testing.T) {
 		t.Fatal(err)
 	}
 	rnd := rand.New(rand.NewPCG(1, 1))
-	areas := [][2]int{ // the disk's size, which has no copy and no checksum, is left out
+	areas := [][2]int{ // the disk's size, which has neither copy nor checksum, is left out
 		{0, 520},
 		{headerAt, 80},
 		{2 * headerAt, 80},
@@ -305,8 +305,8 @@ func TestConcurrent(t *testing.T) {
 	wg.Wait()
 }
 
-// FuzzCheck gives hostile files, four bytes of input for a byte of a file: area,
-// place, value. Their checksums are right: no panic, no endless loop.
+// FuzzCheck has hostile files, with four bytes of input for each byte of a file:
+// area, offset, value. Their checksums are right: no panic, no endless loop.
 func FuzzCheck(f *testing.F) {
 	good := small(f)
 	areas := [][2]int{{0, 8}, {headerAt, 128}, {2 * headerAt, 128}, {regionAt, 1 << 12}, {regionAt + regionSize, 1 << 12}, {metadataAt, 1 << 12}, {itemAt, 64}, {tableAt, 256}}
@@ -323,7 +323,7 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// FuzzOpen gives files that are anything at all.
+// FuzzOpen has arbitrary files.
 func FuzzOpen(f *testing.F) {
 	f.Add(small(f)[:320<<10], int64(0))
 	f.Add([]byte("vhdxfile"), int64(4<<20))

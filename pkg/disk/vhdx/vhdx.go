@@ -18,8 +18,7 @@ type Options struct {
 	FileID, DiskID [16]byte
 }
 
-// writer appends a block of the file for each block of the disk that holds
-// anything.
+// writer appends a block of the file for each block of the disk that has data.
 type writer struct {
 	w     io.WriterAt
 	o     Options
@@ -27,11 +26,11 @@ type writer struct {
 	table []byte
 	block int64 // number of the last one on the disk
 	next  int64 // offset of the next one
-	end   int64 // of what is written of the last one
+	end   int64 // bytes of the last one that are written
 }
 
 // New writes a disk of size bytes, rounded up to sectors, to w, a new and empty
-// file: what is not written must read as zero.
+// file: parts that are not written must read as zero.
 func New(w io.WriterAt, size int64, o Options) (pipeline.Sink, error) {
 	if size <= 0 || size > MaxSize {
 		return nil, fmt.Errorf("disk of %d bytes: a VHDX holds 1 byte to %d TiB", size, int64(MaxSize)>>40)
@@ -46,13 +45,13 @@ func New(w io.WriterAt, size int64, o Options) (pipeline.Sink, error) {
 	return v, nil
 }
 
-// entry is where a block's entry is in the table: each chunkRatio of them are
-// followed by that of a sector bitmap block, which a dynamic disk does not have.
+// entry is the index of a block's entry in the table: after each chunkRatio of them
+// there is one for a sector bitmap block, which a dynamic disk does not have.
 func entry(block int64) int64 { return 8 * (block + block/chunkRatio) }
 
 // NewEncoder implements pipeline.Sink.
 func (v *writer) NewEncoder() func(*pipeline.Chunk) error {
-	const run = 64 << 10 // left to the file's holes when it is zero
+	const run = 64 << 10 // left out as a hole of the file if it is zero
 	return func(c *pipeline.Chunk) error {
 		return c.Blocks(run, func(off int64, b []byte) error {
 			return c.Add(off, func(dst []byte) ([]byte, error) { return append(dst, b...), nil })

@@ -70,7 +70,7 @@ func TestQemu(t *testing.T) {
 	}
 }
 
-// comparePart compares n MiB from a MiB of the disk on: qemu-img takes half a
+// comparePart compares n MiB of the disk from a MiB on: qemu-img takes half a
 // minute for 5 GiB of zeros.
 func comparePart(t *testing.T, m *image.Image, path string, from, n int64) {
 	t.Helper()

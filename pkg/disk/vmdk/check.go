@@ -13,12 +13,12 @@ import (
 	"strings"
 )
 
-// CheckStream reads a streamOptimized file front to back, as an importer does
-// that cannot seek, and returns the capacity in bytes. The error is ErrFormat for
-// anything that VMware's written form does not have: a directory in front, grains
-// out of order or without a table that names them, a footer that differs from
-// the header, bytes after the end-of-stream marker. r may have been read beyond
-// what is wrong. Memory is bounded, whatever the file holds.
+// CheckStream reads a streamOptimized file front to back, as an importer does that
+// cannot seek, and returns the capacity in bytes. The error is ErrFormat for
+// anything that VMware does not write: a directory at the front, grains out of
+// order or without a table that lists them, a footer that differs from the header,
+// bytes after the end-of-stream marker. r may have been read beyond the place of
+// the error. Memory use is bounded, whatever the file contains.
 func CheckStream(ctx context.Context, r io.Reader) (int64, error) {
 	c := &streamChecker{r: bufio.NewReaderSize(r, 1<<20), no: -1, lba: -1, empty: map[uint32]bool{}}
 	if err := c.begin(); err != nil {
@@ -38,26 +38,26 @@ func CheckStream(ctx context.Context, r io.Reader) (int64, error) {
 	}
 }
 
-// maxOverhead bounds what may be in front of the grains: 1 MiB.
+// maxOverhead bounds the data before the grains: 1 MiB.
 const maxOverhead = 2048
 
-// streamChecker is what is known of the part that was read.
+// streamChecker is what is known about the part that was read.
 type streamChecker struct {
 	shape
 	r         io.Reader
-	v         *Reader // for its inflate
+	v         *Reader // used for its inflate
 	at        int64   // sector of the block under inspection
 	read      int64   // sectors read
-	lba       int64   // of the last grain
-	no        int64   // of the table of the grains since the last table; -1 without
+	lba       int64   // sector of the last grain
+	no        int64   // number of the table of the grains since the last table, or -1
 	table     [tableEntries]uint32
-	directory []uint32        // where the tables of grains are
-	empty     map[uint32]bool // where tables without a grain are
-	gd        int64           // where the directory is
+	directory []uint32        // sectors of the grain tables
+	empty     map[uint32]bool // sectors of tables without a grain
+	gd        int64           // sector of the directory
 	footer    bool
 }
 
-// sectors reads the next n.
+// sectors reads the next n sectors.
 func (c *streamChecker) sectors(n int64) ([]byte, error) {
 	c.at = c.read
 	b := make([]byte, n*sectorSize)
@@ -101,7 +101,7 @@ func (c *streamChecker) begin() error {
 	return c.descriptor(string(b[from : from+h.descSize*sectorSize]))
 }
 
-// descriptor checks what an importer reads of the text part.
+// descriptor checks the parts of the text that an importer reads.
 func (c *streamChecker) descriptor(text string) error {
 	text, _, _ = strings.Cut(text, "\x00")
 	var lines []string
@@ -129,7 +129,7 @@ func hasLine(lines []string, prefix string) bool {
 	return false
 }
 
-// next checks one grain or marker with what it announces.
+// next checks one grain or marker with its content.
 func (c *streamChecker) next() (end bool, err error) {
 	b, err := c.sectors(1)
 	if err != nil {
@@ -158,7 +158,8 @@ func (c *streamChecker) next() (end bool, err error) {
 	return false, c.checkFooter(b)
 }
 
-// announces is how many sectors follow a marker, -1 for an unknown one.
+// announces is the number of sectors that follow a marker, or -1 for an unknown
+// marker.
 func (c *streamChecker) announces(kind uint32) int64 {
 	switch kind {
 	case markerEnd:

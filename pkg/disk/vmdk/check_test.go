@@ -120,7 +120,7 @@ func TestCheckStreamFinds(t *testing.T) {
 	}
 }
 
-// TestCheckStreamQemu says why a file of QEMU's is not in VMware's form.
+// TestCheckStreamQemu says why a file written by QEMU does not have VMware's form.
 func TestCheckStreamQemu(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "q.vmdk")
 	tooltest.Run(t, "qemu-img", "convert", "-O", "vmdk", "-o", "subformat=streamOptimized", disktest.Save(t, images(t)["tables"], 512), name)
@@ -168,7 +168,7 @@ func FuzzCheckStream(f *testing.F) {
 			}
 			return
 		}
-		// What it accepts, the other reader reads.
+		// What it accepts, the other reader can read.
 		v, err := Open(bytes.NewReader(b), int64(len(b)))
 		if err != nil || v.Size() != n {
 			t.Fatalf("checked, and not opened: %v", err)

@@ -22,8 +22,8 @@ func (f *sparseFile) WriteAt(p []byte, off int64) (int, error) {
 	return copy(f.b[off:], p), nil
 }
 
-// TestChild refuses the child of another disk in every form: what it lacks is in
-// its parent, and would be zeros here.
+// TestChild refuses the child of another disk in every form: the data that it lacks
+// is in its parent, and would be zeros here.
 func TestChild(t *testing.T) {
 	m, err := image.New(1<<20, nil)
 	if err != nil {

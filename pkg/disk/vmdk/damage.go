@@ -12,9 +12,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
-// Check checks the file's structure: header and footer, both directories and
-// their tables, where grains are, and that compressed ones inflate to what
-// their checksums say. It reads all of a compressed file.
+// Check checks the file's structure: header and footer, both directories and their
+// tables, the places of grains, and that the content of compressed grains matches
+// their checksums. It reads all of a compressed file.
 func (v *Reader) Check(ctx context.Context) []damage.Problem {
 	c := &checker{v: v}
 	if v.h.unclean != 0 {
@@ -34,7 +34,7 @@ type checker struct {
 	v *Reader
 }
 
-// footer compares the header in front with the one at the end.
+// footer compares the header with its copy at the end.
 func (c *checker) footer() {
 	b, err := c.v.sectors(0, 1)
 	if err != nil {
@@ -62,7 +62,7 @@ func (c *checker) footer() {
 	}
 }
 
-// marker checks that a marker of that kind is at a sector.
+// marker checks that there is a marker of that kind at a sector.
 func (c *checker) marker(at int64, kind uint32) error {
 	b, err := c.v.sectors(at, 1)
 	if err != nil {
@@ -97,7 +97,7 @@ func (c *checker) redundant() {
 		}
 		p, err := v.sectors(int64(first), tableSectors)
 		if err != nil {
-			continue // grains says it
+			continue // grains reports it
 		}
 		q, err := v.sectors(int64(second), tableSectors)
 		if err != nil {
@@ -108,7 +108,7 @@ func (c *checker) redundant() {
 	}
 }
 
-// place is a grain or a table in the file, in sectors.
+// place is the place of a grain or a table in the file, in sectors.
 type place struct {
 	start, n int64
 	what     string
@@ -148,8 +148,8 @@ func (c *checker) grains(ctx context.Context) {
 	c.overlaps(places)
 }
 
-// grain checks one grain and gives its sectors, none for a hole and -1 when its
-// table cannot be read.
+// grain checks one grain and returns its number of sectors: 0 for a hole, and -1 if
+// its table cannot be read.
 func (c *checker) grain(g int64) (n, at int64, err error) {
 	v := c.v
 	v.mu.Lock()
@@ -179,7 +179,7 @@ func (c *checker) grain(g int64) (n, at int64, err error) {
 	return (grainHeader + size + sectorSize - 1) / sectorSize, at, nil
 }
 
-// overlaps checks that nothing is on top of something else.
+// overlaps checks that no two places overlap.
 func (c *checker) overlaps(places []place) {
 	if end := int64(min(c.v.h.descStart+c.v.h.descSize, 1<<40)); end > 0 {
 		places = append(places, place{0, end, "header", 0})

@@ -14,7 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// TestCheckClean finds nothing wrong with what is written here and by QEMU.
+// TestCheckClean finds no problem in files written here and by QEMU.
 func TestCheckClean(t *testing.T) {
 	for name, m := range images(t) {
 		for format := range writers() {
@@ -32,8 +32,8 @@ func TestCheckClean(t *testing.T) {
 	}
 }
 
-// TestCheckFlip changes a byte at a time. Either there is a problem, or the disk
-// reads as before; grains that are not compressed have no checksum.
+// TestCheckFlip changes one byte at a time. Either there is a problem, or the disk
+// reads as before; uncompressed grains have no checksum.
 func TestCheckFlip(t *testing.T) {
 	for format := range writers() {
 		path := writeFile(t, format, images(t)["partial"], options())

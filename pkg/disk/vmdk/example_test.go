@@ -11,8 +11,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
-// A disk of 1 GiB with a single byte that is not zero is a stream of some
-// kilobytes, which can go to a pipe.
+// A disk of 1 GiB with a single non-zero byte is a stream of a few kilobytes, which
+// can be written to a pipe.
 func ExampleWriteStream() {
 	disk, err := image.New(1<<30, []image.Extent{{Off: 512, Len: 1, Src: image.Bytes{'x'}}})
 	check(err)

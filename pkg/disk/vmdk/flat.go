@@ -13,7 +13,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// FlatMagic begins a descriptor that is its own file.
+// FlatMagic begins a descriptor that is a file of its own.
 const FlatMagic = "# Disk DescriptorFile"
 
 // MaxDescriptor bounds the size of such a file.
@@ -34,12 +34,11 @@ func FlatDescriptor(extent string, size int64, o Options) ([]byte, error) {
 // extentLine is RW SECTORS KIND "NAME" OFFSET, name and offset only with FLAT.
 var extentLine = lazyregexp.New(`^(?:RW|RDONLY) ([0-9]{1,15}) (FLAT|VMFS|ZERO)(?: "([^"]*)"(?: ([0-9]{1,15}))?)?$`)
 
-// noParent is what the descriptor of a disk that stands alone has for the content
-// id of its parent.
+// noParent is the parent's content id in the descriptor of a disk without a parent.
 const noParent = "ffffffff"
 
-// standsAlone is an error for the child of another disk: what it does not hold
-// is in its parent, and would be read as zeros here.
+// standsAlone is an error for the child of another disk: the data that it lacks is
+// in its parent, and would be read as zeros here.
 func standsAlone(descriptor string) error {
 	parent, hint := noParent, ""
 	for line := range strings.Lines(descriptor) {
@@ -57,9 +56,9 @@ func standsAlone(descriptor string) error {
 	return fmt.Errorf("%w: %w", ErrFormat, damage.Unreadf("it is the child of another disk%s, whose content is not in it: merge them, as with qemu-img convert", hint))
 }
 
-// OpenFlat reads a descriptor whose extents are raw files, as monolithicFlat
-// and twoGbMaxExtentFlat have them. open opens a file beside the descriptor;
-// names with a slash are refused before.
+// OpenFlat reads a descriptor whose extents are raw files, as in monolithicFlat and
+// twoGbMaxExtentFlat. open opens a file in the same directory; names with a slash
+// are refused.
 func OpenFlat(descriptor string, open func(name string) (r io.ReaderAt, size int64, err error)) (*image.Image, error) {
 	if !strings.HasPrefix(descriptor, FlatMagic) {
 		return nil, fmt.Errorf("%w: no descriptor", ErrFormat)

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Sizes of the on-disk format, after VMware's "Virtual Disk Format 5.0". A
-// grain is the unit of allocation; a grain table names 512 of them and a grain
-// directory names the tables.
+// Sizes of the on-disk format, after VMware's "Virtual Disk Format 5.0". A grain is
+// the unit of allocation; a grain table lists 512 of them and a grain directory
+// lists the tables.
 const (
 	sectorSize   = 512
 	grainSectors = 128
@@ -37,14 +37,14 @@ const (
 	maxSectors = 1 << 32 // grain tables hold 32-bit sector numbers
 )
 
-// Markers of a streamOptimized file: {value u64, size u32, type u32}, where
-// size 0 says that it is not that of a grain.
+// Markers of a streamOptimized file: {value u64, size u32, type u32}, where size 0
+// distinguishes it from a grain.
 const (
 	markerEnd       = 0
 	markerTable     = 1
 	markerDirectory = 2
 	markerFooter    = 3
-	grainHeader     = 12 // {LBA u64, size u32}, the stream follows at once
+	grainHeader     = 12 // {LBA u64, size u32}, followed directly by the stream
 )
 
 // header is the sparse extent header; all numbers count sectors.
@@ -68,7 +68,7 @@ func newHeader(version, flags uint32, capacity int64) header {
 	}
 }
 
-// sector is the header as it is in the file.
+// sector is the header in its on-disk form.
 func (h header) sector() []byte {
 	le := binary.LittleEndian
 	b := make([]byte, sectorSize)
@@ -89,7 +89,7 @@ func (h header) sector() []byte {
 	return b
 }
 
-// parseHeader reads what sector wrote.
+// parseHeader reads the on-disk form.
 func parseHeader(b []byte) (header, error) {
 	le := binary.LittleEndian
 	if len(b) < sectorSize || le.Uint32(b) != magic {
@@ -106,8 +106,8 @@ func parseHeader(b []byte) (header, error) {
 	}, nil
 }
 
-// marker is the sector in front of a table, the directory or the footer, which
-// is n sectors long.
+// marker is the sector before a table, the directory or the footer, which has n
+// sectors.
 func marker(kind uint32, n int64) []byte {
 	b := make([]byte, sectorSize)
 	binary.LittleEndian.PutUint64(b, uint64(n))
@@ -127,8 +127,8 @@ func descriptor(createType string, capacity int64, o Options) ([]byte, error) {
 }
 
 // descriptorText has a sorted database, as VMware writes it. lsilogic stands for
-// every controller but IDE's: the format knows no later ones, and an import takes
-// the machine's.
+// every controller except IDE: the format knows no newer ones, and an import uses
+// that of the virtual machine.
 func descriptorText(createType, extent string, capacity int64, o Options) (string, error) {
 	if strings.ContainsAny(o.Name, "\"\n\r\x00/") || len(o.Name) > 1024 {
 		return "", fmt.Errorf("file name %q cannot stand in a VMDK descriptor", o.Name)
@@ -143,7 +143,7 @@ func descriptorText(createType, extent string, capacity int64, o Options) (strin
 		{"geometry.heads", "255"},
 		{"geometry.sectors", "63"},
 		{"longContentID", fmt.Sprintf("%x", o.LongContentID)},
-		{"toolsInstallType", "4"}, // the system brings its own, as open-vm-tools
+		{"toolsInstallType", "4"}, // the system has its own, such as open-vm-tools
 		{"toolsVersion", "2147483647"},
 		{"uuid", uuidText(o.UUID)},
 		{"virtualHWVersion", "4"},
@@ -153,13 +153,13 @@ func descriptorText(createType, extent string, capacity int64, o Options) (strin
 	return b.String(), nil
 }
 
-// uuidText is VMware's form: sixteen pairs of digits, a dash in the middle. It
+// uuidText is VMware's form: sixteen pairs of digits, with a dash in the middle. It
 // begins with VMware's company number, since it is also the disk's NAA name.
 func uuidText(u [16]byte) string {
 	return fmt.Sprintf("60 00 C2 9%x % x-% x", u[3]&0xF, u[4:8], u[8:])
 }
 
-// shape is what the disk's size asks for.
+// shape is the part of the layout that depends on the disk's size.
 type shape struct {
 	capacity int64 // sectors
 	tables   int64 // grain tables

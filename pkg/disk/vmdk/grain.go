@@ -12,8 +12,8 @@ import (
 // DefaultLevel is the level of a zero Options.Level.
 const DefaultLevel = deflate.DefaultLevel
 
-// newEncoder gives the compressor of a level. Up to 6 it is our own, beyond
-// it klauspost's, which is slower and packs tighter.
+// newEncoder returns the compressor for a level. Up to 6 it is our own, beyond that
+// klauspost's, which is slower and compresses better.
 func newEncoder(level int) encoder {
 	switch {
 	case level <= 0:
@@ -23,12 +23,12 @@ func newEncoder(level int) encoder {
 	}
 	w, err := flate.NewWriter(nil, min(level, 9))
 	if err != nil {
-		panic(err) // the level is within bounds
+		panic(err) // the level is in the valid range
 	}
 	return &tightEncoder{w: w}
 }
 
-// fastEncoder makes compressed grains with our own compressor.
+// fastEncoder compresses grains with our own compressor.
 type fastEncoder struct {
 	deflate func(dst, block []byte) []byte
 }
@@ -38,7 +38,7 @@ func (e *fastEncoder) encode(dst, grain []byte, lba int64) ([]byte, error) {
 	return endGrain(e.deflate(beginGrain(dst, lba), grain), start, grain), nil
 }
 
-// tightEncoder makes compressed grains with klauspost's flate.
+// tightEncoder compresses grains with klauspost's flate.
 type tightEncoder struct {
 	w   *flate.Writer
 	out sliceWriter
@@ -57,7 +57,7 @@ func (e *tightEncoder) encode(dst, grain []byte, lba int64) ([]byte, error) {
 	return endGrain(e.out.b, start, grain), nil
 }
 
-// sliceWriter appends what is written.
+// sliceWriter appends to a slice.
 type sliceWriter struct{ b []byte }
 
 func (s *sliceWriter) Write(p []byte) (int, error) {
@@ -65,15 +65,15 @@ func (s *sliceWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// beginGrain appends the grain's header, its size still open, and zlib's
-// (RFC 1950).
+// beginGrain appends the grain's header, without its size, and the zlib header (RFC
+// 1950).
 func beginGrain(dst []byte, lba int64) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(lba))
 	return append(dst, 0, 0, 0, 0, 0x78, 0x9C)
 }
 
-// endGrain appends zlib's checksum and the padding to whole sectors, and fills
-// in the size of the grain that starts at start.
+// endGrain appends zlib's checksum and the padding to whole sectors, and fills in
+// the size of the grain that starts at start.
 func endGrain(dst []byte, start int, grain []byte) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, deflate.Adler32(grain))
 	binary.LittleEndian.PutUint32(dst[start+8:], uint32(len(dst)-start-grainHeader))

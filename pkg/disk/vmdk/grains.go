@@ -4,13 +4,13 @@ package vmdk
 
 import "github.com/carosio/carosbuild/pkg/disk/pipeline"
 
-// encoder appends one grain of the disk, whose first sector is lba, to dst as
-// it will be in the file: whole sectors.
+// encoder appends one grain of the disk, whose first sector is lba, to dst in its
+// on-disk form: whole sectors.
 type encoder interface {
 	encode(dst, grain []byte, lba int64) ([]byte, error)
 }
 
-// plain stores grains as they are.
+// plain stores grains uncompressed.
 type plain struct{}
 
 func (plain) encode(dst, grain []byte, _ int64) ([]byte, error) { return append(dst, grain...), nil }

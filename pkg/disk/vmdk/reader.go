@@ -14,21 +14,21 @@ import (
 	"github.com/klauspost/compress/zlib"
 )
 
-// ErrFormat is wrapped by errors about a file that is not a VMDK, a damaged one, or
-// one of a kind that this package does not read.
+// ErrFormat is wrapped by errors about a file that is not a VMDK, is damaged, or is
+// of a kind that this package does not read.
 var ErrFormat = errors.New("not a readable VMDK")
 
-// Reader reads a sparse VMDK. It is a Source and safe for concurrent use. A
-// hostile file costs at most memory in proportion to its own size.
+// Reader reads a sparse VMDK. It is a Source and safe for concurrent use. For a
+// hostile file, memory use is at most proportional to the file's size.
 type Reader struct {
 	r      io.ReaderAt
 	size   int64 // of the file
 	h      header
 	gd     []uint32
 	mu     sync.Mutex
-	table  []uint32 // of tableNo
+	table  []uint32 // grain table with the number no
 	no     int64
-	grain  []byte // the last one that was inflated
+	grain  []byte // the last grain that was inflated
 	gsect  uint32
 	filled bool
 	z      io.ReadCloser
@@ -118,8 +118,8 @@ func (v *Reader) Descriptor() (string, error) {
 	return s, err
 }
 
-// alone is an error for the child of another disk. A descriptor that cannot be
-// read is for Check to tell about.
+// alone is an error for the child of another disk. A descriptor that cannot be read
+// is reported by Check.
 func (v *Reader) alone() error {
 	text, err := v.Descriptor()
 	if err != nil {
@@ -181,8 +181,8 @@ func (v *Reader) load(sector uint32, lba int64) error {
 	return nil
 }
 
-// inflate fills v.grain from a zlib stream that holds exactly one grain, or the
-// least bytes of it that are on the disk: QEMU cuts the last grain.
+// inflate fills v.grain from a zlib stream that contains exactly one grain, or at
+// least the bytes of it that are on the disk: QEMU truncates the last grain.
 func (v *Reader) inflate(b []byte, least int64) error {
 	in := bytes.NewReader(b)
 	var err error
@@ -243,8 +243,8 @@ func (v *Reader) ReadAt(p []byte, off int64) (int, error) {
 	}
 }
 
-// Covered reports whether a grain in the range is stored; true also where the
-// table cannot be read, so that ReadAt gives the error.
+// Covered reports whether a grain in the range is stored. It is also true if the
+// table cannot be read, so that ReadAt returns the error.
 func (v *Reader) Covered(off, n int64) bool { return v.NextExtent(off) < off+n }
 
 // NextExtent is the offset of the first byte at or after off whose grain is

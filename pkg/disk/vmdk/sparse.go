@@ -9,9 +9,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
-// sparseWriter writes a monolithicSparse file: its tables have fixed places in
-// front, two copies of each, and grains follow in the order of the disk.
-// Tables without grains are left to the file's holes.
+// sparseWriter writes a monolithicSparse file: its tables have fixed places at the
+// front, with two copies of each, and grains follow in the order of the disk.
+// Tables without grains are holes of the file.
 type sparseWriter struct {
 	shape
 	w     io.WriterAt
@@ -20,8 +20,8 @@ type sparseWriter struct {
 	table *grainTable
 }
 
-// NewSparse writes a disk of size bytes as monolithicSparse to w, a new and
-// empty file: what is not written must read as zero.
+// NewSparse writes a disk of size bytes as monolithicSparse to w, a new and empty
+// file: parts that are not written must read as zero.
 func NewSparse(w io.WriterAt, size int64, o Options) (pipeline.Sink, error) {
 	s, err := newShape(size)
 	if err != nil {
@@ -96,7 +96,7 @@ func (s *sparseWriter) End() error {
 			return err
 		}
 	}
-	if s.next == s.overhead() { // no grain: the file still ends where they would begin
+	if s.next == s.overhead() { // no grain: the file still has to end where they would begin
 		if err := s.writeAt(make([]byte, sectorSize), s.next-1); err != nil {
 			return err
 		}

@@ -67,7 +67,7 @@ func (s *streamWriter) NewEncoder() func(*pipeline.Chunk) error {
 	return eachGrain(newEncoder(s.o.Level))
 }
 
-// Write implements pipeline.Sink. A table that is written goes before the grains.
+// Write implements pipeline.Sink. A complete table is written before the grains.
 func (s *streamWriter) Write(c *pipeline.Chunk) error {
 	if len(c.Spans) == 0 {
 		return nil

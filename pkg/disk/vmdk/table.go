@@ -12,15 +12,17 @@ import (
 var errLarge = errors.New("VMDK file of more than 2 TiB")
 
 // grainTable is the table of the grains that are being written. All grains of a
-// chunk belong to one, since a table covers a multiple of the chunk size.
+// chunk belong to the same table, since a table covers a multiple of the chunk
+// size.
 type grainTable struct {
 	b  []byte
-	no int64 // -1: no grain is in it
+	no int64 // -1: it has no grain
 }
 
 func newGrainTable() *grainTable { return &grainTable{make([]byte, tableSectors*sectorSize), -1} }
 
-// turn writes the table, unless it is the one of the chunk, which it then becomes.
+// turn writes the table if it is not the one of the chunk, and then begins that
+// one.
 func (t *grainTable) turn(c *pipeline.Chunk, write func(table []byte, no int64) error) error {
 	no := c.Off / tableSpan
 	if no == t.no {
@@ -31,8 +33,8 @@ func (t *grainTable) turn(c *pipeline.Chunk, write func(table []byte, no int64) 
 	return err
 }
 
-// add enters the grains of a chunk, which stand one behind the other from a sector
-// on.
+// add enters the grains of a chunk, which are written one after another from a
+// sector on.
 func (t *grainTable) add(c *pipeline.Chunk, at int64) {
 	for _, g := range c.Spans {
 		binary.LittleEndian.PutUint32(t.b[g.Off%tableSpan/grainSize*4:], uint32(at))
@@ -40,7 +42,7 @@ func (t *grainTable) add(c *pipeline.Chunk, at int64) {
 	}
 }
 
-// flush writes the table, if a grain is in it, and empties it.
+// flush writes the table, if it has a grain, and empties it.
 func (t *grainTable) flush(write func(table []byte, no int64) error) error {
 	if t.no < 0 {
 		return nil

@@ -17,24 +17,24 @@ import (
 // Source is the device to write.
 type Source = pipeline.Source
 
-// Options of the writers. The same source, Name, identifiers and Level give
-// the same bytes, whatever Workers is.
+// Options of the writers. The same source, Name, identifiers and Level give the
+// same bytes, whatever Workers is.
 type Options struct {
-	Name          string   // of the file, without directories; stands in the descriptor
+	Name          string   // name of the file, without directories; it is written to the descriptor
 	CID           uint32   // content id
 	UUID          [16]byte // ddb.uuid
 	LongContentID [16]byte // its low 32 bits should be CID
 	Level         int      // 1 (fast) to 9 (small); 0 means DefaultLevel
-	Workers       int      // goroutines that read and compress; 0 means one a CPU
+	Workers       int      // goroutines that read and compress; 0 means one per CPU
 
-	// Progress, when set, is called now and then with bytes of the source,
-	// holes included. Calls come from one goroutine, and the last has
-	// done == total when the writer succeeds.
+	// Progress, if set, is called from time to time with the number of bytes of the
+	// source, including holes. Calls come from one goroutine, and the last has done
+	// == total if the writer succeeds.
 	Progress func(done, total int64)
 }
 
-// WriteStream writes src as a streamOptimized disk to w, front to back.
-// Memory use is about 3 MiB a worker.
+// WriteStream writes src as a streamOptimized disk to w, front to back. Memory use
+// is about 3 MiB per worker.
 func WriteStream(ctx context.Context, w io.Writer, src Source, o Options) error {
 	sink, err := NewStream(w, src.Size(), o)
 	if err != nil {
@@ -44,7 +44,7 @@ func WriteStream(ctx context.Context, w io.Writer, src Source, o Options) error 
 }
 
 // WriteSparse writes src as a monolithicSparse disk to w, a new and empty file:
-// what is not written must read as zero.
+// parts that are not written must read as zero.
 func WriteSparse(ctx context.Context, w io.WriterAt, src Source, o Options) error {
 	sink, err := NewSparse(w, src.Size(), o)
 	if err != nil {

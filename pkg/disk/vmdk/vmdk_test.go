@@ -93,7 +93,7 @@ func TestQemu(t *testing.T) {
 	}
 }
 
-// TestLarge is about sizes that qemu-img would take minutes to compare.
+// TestLarge covers sizes that qemu-img would take minutes to compare.
 func TestLarge(t *testing.T) {
 	m := disktest.Image(t, 3<<40, disktest.Extent(0, disktest.Text(1, 512)), disktest.Extent(3<<40-512, disktest.Text(7, 512)))
 	for format := range writers() {
@@ -112,7 +112,7 @@ func open(t testing.TB, name string) *Reader {
 	return r
 }
 
-// sameDisk compares all that is covered in either.
+// sameDisk compares all extents of both.
 func sameDisk(t testing.TB, want, got Source) {
 	t.Helper()
 	for _, s := range []Source{want, got} {
@@ -200,7 +200,8 @@ func le32(b []byte) uint32 {
 }
 
 func TestReproducible(t *testing.T) {
-	// The size leaves most of the last grain to whatever the buffer held before.
+	// With this size, most of the last grain would be whatever the buffer contained
+	// before.
 	m := disktest.Image(t, 80<<20+100, disktest.Extent(0, disktest.Text(1, 7<<20)), disktest.Extent(20<<20, disktest.Random(1, 3<<20)), disktest.Extent(60<<20, disktest.Text(2, 20<<20+100)))
 	for format := range writers() {
 		var want []byte
@@ -306,8 +307,8 @@ func FuzzRoundTrip(f *testing.F) {
 	})
 }
 
-// FuzzReader gives hostile files: no panic, no endless loop, no more memory
-// than the file's size explains.
+// FuzzReader has hostile files: no panic, no endless loop, no more memory than the
+// file's size explains.
 func FuzzReader(f *testing.F) {
 	for format := range writers() {
 		b, err := os.ReadFile(writeFile(f, format, images(f)["partial"], options()))
@@ -337,7 +338,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// BenchmarkStream takes a raw image from CAROSBUILD_BENCH_IMAGE.
+// BenchmarkStream uses a raw image from CAROSBUILD_BENCH_IMAGE.
 func BenchmarkStream(b *testing.B) {
 	name := os.Getenv("CAROSBUILD_BENCH_IMAGE")
 	if name == "" {

@@ -15,7 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// SampleArchive is the same image as docker save writes it.
+// SampleArchive is the image of SampleLayout as docker save writes it.
 func SampleArchive(t *testing.T, streams [][]byte, packed bool) string {
 	t.Helper()
 	cfg := &v1.ConfigFile{Architecture: "amd64", OS: "linux", RootFS: v1.RootFS{Type: "layers"}}
@@ -79,7 +79,7 @@ func (a *Archive) File(name string, content []byte) {
 	}
 }
 
-// Image adds an image of one layer, which holds content.
+// Image adds an image with one layer, which has the given content.
 func (a *Archive) Image(p v1.Platform, content string, tags ...string) {
 	a.T.Helper()
 	layer := MakeTar(a.T, Reg("f", content))

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// Home makes files in a directory and returns an environment whose HOME it is.
+// Home makes files in a directory and returns an environment whose HOME is that
+// directory.
 func Home(t *testing.T, files map[string]string) (string, func(string) string) {
 	t.Helper()
 	dir := t.TempDir()

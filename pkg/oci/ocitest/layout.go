@@ -19,7 +19,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Layout is an OCI layout in the making.
+// Layout is an OCI layout that is being made.
 type Layout struct {
 	*testing.T
 	Dir string
@@ -34,7 +34,7 @@ func NewLayout(t *testing.T) *Layout {
 	return l
 }
 
-// file is where a blob is.
+// file is the path of a blob.
 func (l *Layout) file(h v1.Hash) string {
 	return filepath.Join(l.Dir, "blobs", h.Algorithm, h.Hex)
 }
@@ -62,7 +62,7 @@ func (l *Layout) JSON(mt types.MediaType, v any) v1.Descriptor {
 	return l.Blob(mt, b)
 }
 
-// Index makes the layout one of these images.
+// Index makes the layout contain these images.
 func (l *Layout) Index(d ...v1.Descriptor) {
 	l.Helper()
 	b, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, Manifests: d})
@@ -74,7 +74,7 @@ func (l *Layout) Index(d ...v1.Descriptor) {
 	}
 }
 
-// Image makes an image of one layer; change may spoil its parts.
+// Image makes an image with one layer; change may damage its parts.
 func (l *Layout) Image(stream []byte, change func(*v1.Manifest, *v1.ConfigFile)) v1.Descriptor {
 	l.Helper()
 	d := l.Blob(types.OCIUncompressedLayer, stream)
@@ -89,21 +89,21 @@ func (l *Layout) Image(stream []byte, change func(*v1.Manifest, *v1.ConfigFile))
 	return l.JSON(types.OCIManifestSchema1, m)
 }
 
-// HostileImage is an OCI layout that must be refused, or with no err taken.
+// HostileImage is an OCI layout that must be refused or, if err is empty, accepted.
 type HostileImage struct {
 	Name  string
 	Build func(*Layout)
 	Err   string
 }
 
-// HostileImages are images that a peer might make up.
+// HostileImages are images that an attacker might make.
 func HostileImages(t *testing.T) []HostileImage {
 	stream := MakeTar(t, Reg("f", "content"))
 	other := MakeTar(t, Reg("f", "other"))
 	return append(hostileImages(t, stream, other), hostileIndexes(stream, other)...)
 }
 
-// hostileImages have something wrong with a layer, a configuration or a manifest.
+// hostileImages have a mistake in a layer, a configuration or a manifest.
 func hostileImages(t *testing.T, stream, other []byte) []HostileImage {
 	return []HostileImage{
 		{"good", func(l *Layout) { l.Index(l.Image(stream, nil)) }, ""},
@@ -141,7 +141,7 @@ func hostileImages(t *testing.T, stream, other []byte) []HostileImage {
 	}
 }
 
-// hostileIndexes have something wrong with an index.
+// hostileIndexes have a mistake in an index.
 func hostileIndexes(stream, other []byte) []HostileImage {
 	return []HostileImage{
 		{"9h index that is a manifest", func(l *Layout) {
@@ -171,7 +171,7 @@ func hostileIndexes(stream, other []byte) []HostileImage {
 	}
 }
 
-// SampleLayout has an image of three layers, one of each compression.
+// SampleLayout has an image with three layers, one for each compression.
 func SampleLayout(t *testing.T) (*Layout, [][]byte) {
 	t.Helper()
 	l := NewLayout(t)
@@ -207,7 +207,7 @@ func SampleLayout(t *testing.T) (*Layout, [][]byte) {
 	return l, streams
 }
 
-// FlipByte damages a file in its middle.
+// FlipByte damages a byte in the middle of a file.
 func FlipByte(t *testing.T, path string) {
 	t.Helper()
 	b, err := os.ReadFile(path)

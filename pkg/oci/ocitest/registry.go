@@ -15,12 +15,12 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// QuickRetry is for tests that a registry fails again and again.
+// QuickRetry is for tests in which a registry fails repeatedly.
 func QuickRetry() remote.Backoff {
 	return remote.Backoff{Duration: time.Millisecond, Factor: 1, Steps: 4}
 }
 
-// MemoryRegistry is a registry in this process; wrap may interfere.
+// MemoryRegistry is a registry in this process; wrap may change its behaviour.
 func MemoryRegistry(t *testing.T, wrap func(http.Handler) http.Handler) string {
 	t.Helper()
 	h := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
@@ -32,7 +32,7 @@ func MemoryRegistry(t *testing.T, wrap func(http.Handler) http.Handler) string {
 	return strings.TrimPrefix(srv.URL, "http://")
 }
 
-// RoundTripper is a function as a transport.
+// RoundTripper is a function that implements http.RoundTripper.
 type RoundTripper func(*http.Request) (*http.Response, error)
 
 // RoundTrip implements http.RoundTripper.

@@ -25,12 +25,12 @@ func Sym(name, to string) Member {
 	return Member{tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: to, Mode: 0o777}, ""}
 }
 
-// Hard is another name of a member.
+// Hard is a hard link to a member.
 func Hard(name, to string) Member {
 	return Member{tar.Header{Typeflag: tar.TypeLink, Name: name, Linkname: to}, ""}
 }
 
-// With is a member with another header.
+// With is a member with a modified header.
 func With(m Member, f func(*tar.Header)) Member {
 	f(&m.Header)
 	return m

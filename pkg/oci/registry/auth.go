@@ -23,15 +23,15 @@ import (
 	"github.com/carosio/carosbuild/pkg/xdg"
 )
 
-// credentials are those for an image, found by podman's own reader, and where
-// they are from; without Env there are none.
+// credentials returns the credentials for an image, found by podman's own reader,
+// and the place they are from; without Env there are none.
 func (c Client) credentials(ctx context.Context, conf settings, image dockerref.Named) (authn.AuthConfig, string, error) {
 	if conf.sys == nil {
 		return authn.AuthConfig{}, "", nil
 	}
 	files := append([]string{conf.sys.AuthFilePath}, c.loginsWithoutRuntimeDir()...)
 	if conf.sys.AuthFilePath == "" && c.runtimeDir() == "" {
-		files = readable(c.authFiles()) // the reader would take what it may not read for an error
+		files = readable(c.authFiles()) // the reader would report a file without read permission as an error
 	}
 	for _, f := range files {
 		sys := *conf.sys
@@ -54,8 +54,8 @@ func readable(files []string) []string {
 	})
 }
 
-// loginsWithoutRuntimeDir are the files that podman login writes where there is
-// no XDG_RUNTIME_DIR. Inside the namespace there always is one.
+// loginsWithoutRuntimeDir are the files that podman login writes if there is no
+// XDG_RUNTIME_DIR. Inside the namespace there always is one.
 func (c Client) loginsWithoutRuntimeDir() []string {
 	if c.getenv("REGISTRY_AUTH_FILE") != "" {
 		return nil
@@ -63,14 +63,14 @@ func (c Client) loginsWithoutRuntimeDir() []string {
 	uid := strconv.Itoa(c.UID)
 	var out []string
 	for _, f := range []string{filepath.Join(c.root, "/run/containers", uid, "auth.json"), filepath.Join(os.TempDir(), "podman-run-"+uid, "containers", "auth.json")} {
-		if isOurs(f) { // anybody can make one in /tmp
+		if isOurs(f) { // anyone can make one in /tmp
 			out = append(out, f)
 		}
 	}
 	return out
 }
 
-// runtimeDir is XDG_RUNTIME_DIR, if it is there and this account's.
+// runtimeDir is XDG_RUNTIME_DIR, if it exists and belongs to this account.
 func (c Client) runtimeDir() string {
 	if d := c.getenv("XDG_RUNTIME_DIR"); isOurs(d) {
 		return d
@@ -78,7 +78,7 @@ func (c Client) runtimeDir() string {
 	return ""
 }
 
-// authFiles are the places of credentials, the first that has some wins.
+// authFiles are the files that may have credentials, in order of precedence.
 func (c Client) authFiles() []string {
 	if f := c.getenv("REGISTRY_AUTH_FILE"); f != "" {
 		return []string{f}
@@ -99,7 +99,7 @@ func (c Client) dockerConfig() string {
 }
 
 // authPlace is the file and line of the entry that credentials are from, as far as
-// it can be told.
+// that is known.
 func (c Client) authPlace(image dockerref.Named) string {
 	for _, f := range c.authFiles() {
 		data, err := os.ReadFile(f)
@@ -130,7 +130,7 @@ func (c Client) storedCredentials(ctx context.Context, host string) (authn.AuthC
 	}
 	data, err := os.ReadFile(c.dockerConfig())
 	if err != nil || json.Unmarshal(data, &file) != nil || file.CredsStore == "" {
-		return none, "", nil // the file has been read before
+		return none, "", nil // the file has already been read
 	}
 	keys := []string{host, "https://" + host}
 	if host == "docker.io" {

@@ -17,22 +17,22 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// Client says how registries are spoken to. The zero value reads no
+// Client holds the settings for talking to registries. The zero value reads no
 // settings and has no credentials.
 type Client struct {
-	Env       func(string) string // where settings and credentials are looked for, as podman and docker do
-	UID       int                 // account whose settings and credentials these are
-	Store     Store               // the local store; nil: there is none
-	Insecure  []string            // hosts, with port, that may be spoken to without TLS; this machine always may
-	Transport http.RoundTripper   // nil: one with the system's certificates
+	Env       func(string) string // environment in which settings and credentials are looked for, as podman and docker do
+	UID       int                 // account that the settings and credentials belong to
+	Store     Store               // the local store, or nil
+	Insecure  []string            // hosts, with port, that may be used without TLS; this machine always may
+	Transport http.RoundTripper   // nil: a transport with the system's certificates
 	UserAgent string
 	Deadlines Deadlines
 	Scratch   string // directory in which a compressed archive is unpacked; "" means the system's
 
 	oci.Transfer
 
-	Backoff remote.Backoff // between the attempts of one request; the zero value means the usual one
-	root    string         // of the files that belong to the system, "" but in tests
+	Backoff remote.Backoff // pause between attempts of a request; the zero value means the default
+	root    string         // prefix of system files, "" except in tests
 }
 
 func (c Client) getenv(key string) string {
@@ -42,9 +42,9 @@ func (c Client) getenv(key string) string {
 	return c.Env(key)
 }
 
-// Resolve looks a reference up and pins it: the result names the same image
-// forever, for a registry with the digest of the manifest for arch, which is
-// a Go or Debian name ("" for this machine's).
+// Resolve looks a reference up and pins it: the result will always name the same
+// image. For a registry, it has the digest of the manifest for arch, which is a Go
+// or Debian name ("" means this machine's).
 func (c Client) Resolve(ctx context.Context, ref, arch string) (string, error) {
 	f, err := c.Find(ctx, ref, arch)
 	if err != nil {
@@ -53,10 +53,10 @@ func (c Client) Resolve(ctx context.Context, ref, arch string) (string, error) {
 	return f.Ref, nil
 }
 
-// OpenTars opens the layers of an image: of a registry, an OCI layout or a
-// docker archive, named by any reference for which oci.IsStored is false. What the
-// cache does not have is fetched and decompressed, once; nothing that fails
-// the check against its digest is used.
+// OpenTars opens the layers of an image in a registry, an OCI layout or a docker
+// archive, named by any reference for which oci.IsStored is false. Layers that the
+// cache does not have are fetched and decompressed once; data that does not match
+// its digest is not used.
 func (c Client) OpenTars(ctx context.Context, ref, arch string, cache oci.TarCache) (*oci.Tars, error) {
 	t, err := c.openTars(ctx, ref, arch, cache)
 	if err != nil {
@@ -76,17 +76,16 @@ func (c Client) openTars(ctx context.Context, ref, arch string, cache oci.TarCac
 	return src.OpenTars(ctx, cache)
 }
 
-// Store tells what images are in the store of this machine, which need not
-// be open.
+// Store looks images up in the store of this machine, which need not be open.
 type Store interface {
-	// ImageID is the id of an image, which is named or has that id.
+	// ImageID is the id of an image, given its name or its id.
 	ImageID(name string) (string, error)
 	// ImageConfig is the configuration of the image with an id.
 	ImageConfig(id string) ([]byte, error)
 }
 
-// Find looks a reference up. Whether the parts of the image fit together,
-// oci.Source.Check tells.
+// Find looks a reference up. oci.Source.Check tells whether the parts of the image
+// are consistent.
 func (c Client) Find(ctx context.Context, ref, arch string) (oci.Source, error) {
 	src, err := c.find(ctx, ref, arch)
 	src.Transfer = c.Transfer
@@ -114,7 +113,7 @@ func (c Client) find(ctx context.Context, ref, arch string) (oci.Source, error) 
 	return c.findRemote(ctx, p.Name, platform)
 }
 
-// plain reports whether a host may be spoken to without TLS.
+// plain reports whether a host may be used without TLS.
 func (c Client) plain(host string) bool {
 	if slices.Contains(c.Insecure, host) {
 		return true
@@ -130,7 +129,7 @@ func (c Client) plain(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// backoff is between the attempts of one request.
+// backoff is the pause between attempts of a request.
 func (c Client) backoff() remote.Backoff {
 	if c.Backoff.Steps > 0 {
 		return c.Backoff

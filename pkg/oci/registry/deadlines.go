@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// Deadlines bound how long a registry may hold a transfer up. Zero values mean
-// the defaults.
+// Deadlines bound how long a registry may delay a transfer. Zero values mean the
+// defaults.
 type Deadlines struct {
-	Connect  time.Duration // to a host whose name is resolved; default 1.5 s
-	Headers  time.Duration // until an answer begins; default 1 min, five times that after an upload
-	Progress time.Duration // in which another 64 KiB of a layer must arrive or leave; default 1 min
-	Small    time.Duration // for all of a manifest, a config or a token; default 1 min
-	Waiting  time.Duration // in all between the attempts of one request; default 2 min
+	Connect  time.Duration // connecting to a host, once its name is resolved; default 1.5 s
+	Headers  time.Duration // until an answer begins; default 1 min, after an upload five times as long
+	Progress time.Duration // time for each further 64 KiB of a layer; default 1 min
+	Small    time.Duration // time for a whole manifest, config or token; default 1 min
+	Waiting  time.Duration // sum of the pauses between attempts of a request; default 2 min
 }
 
 func (d Deadlines) withDefaults() Deadlines {
@@ -34,11 +34,11 @@ func (d Deadlines) withDefaults() Deadlines {
 	return d
 }
 
-// progressBytes must arrive within Deadlines.Progress: fewer are a server that
-// drips.
+// progressBytes must be transferred within Deadlines.Progress; a server that is
+// slower is given up.
 const progressBytes = 64 << 10
 
-// slowError says that a server was given up.
+// slowError says that a server missed a deadline.
 type slowError struct {
 	host, what string
 	after      time.Duration
@@ -55,7 +55,7 @@ func (e *slowError) Unwrap() error { return os.ErrDeadlineExceeded }
 type watch struct {
 	host   string
 	begin  time.Time
-	why    func() error // the request has ended, nil if it has not
+	why    func() error // reason why the request has ended, nil if it has not
 	cancel context.CancelCauseFunc
 
 	mu       sync.Mutex
@@ -63,14 +63,14 @@ type watch struct {
 	answered bool
 }
 
-// newWatch watches a request, which has to have the context that it returns.
+// newWatch watches a request, which has to use the context that is returned.
 func newWatch(ctx context.Context, host string) (context.Context, *watch) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	return ctx, &watch{host: host, begin: time.Now(), why: func() error { return context.Cause(ctx) }, cancel: cancel}
 }
 
-// limit starts a deadline in place of the one before: what is said of a server
-// that misses it. Of the time, some may have passed already.
+// limit replaces the deadline. what describes a server that misses it. passed is
+// the part of the time that has already gone.
 func (w *watch) limit(d, passed time.Duration, what string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -94,7 +94,7 @@ func (w *watch) sending(d time.Duration, what string) {
 	}
 }
 
-// answer says that the answer has begun, and takes the deadline away.
+// answer says that the answer has begun, and removes the deadline.
 func (w *watch) answer() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -123,14 +123,14 @@ func (w *watch) cause(err error) error {
 	return err
 }
 
-// answerBody is a layer in an answer, which must come on.
+// answerBody is a layer in an answer, which has to make progress.
 type answerBody struct {
 	io.ReadCloser
 	w     *watch
-	every time.Duration // brings progressBytes
+	every time.Duration // time for progressBytes
 
-	left  time.Duration // of every
-	bytes int           // since it began
+	left  time.Duration // what is left of every
+	bytes int           // received in this period
 }
 
 func (b *answerBody) Read(p []byte) (int, error) {
@@ -144,7 +144,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	b.w.pause()
 	b.left -= time.Since(start)
 	if b.bytes += n; b.bytes >= progressBytes {
-		b.left = 0 // begins anew
+		b.left = 0 // begin a new period
 	}
 	return n, b.w.cause(err)
 }
@@ -155,7 +155,7 @@ func (b *answerBody) Close() error {
 	return err
 }
 
-// sentBody is the body of a request, which the server must take.
+// sentBody is the body of a request, which the server has to accept.
 type sentBody struct {
 	io.ReadCloser
 	w *watch

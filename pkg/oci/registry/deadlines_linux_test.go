@@ -13,8 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A host that does not answer is given up soon: none is as patient as the
-// kernel.
+// A host that does not answer is given up soon, much earlier than by the kernel.
 func TestUnreachable(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -27,7 +26,7 @@ func TestUnreachable(t *testing.T) {
 	if !IsNetwork(err) || !strings.Contains(err.Error(), "cannot be reached") || time.Since(start) > 2*time.Second {
 		t.Errorf("%v after %s", err, time.Since(start))
 	}
-	// Where nobody accepts, the kernel lets a few wait in a row, and then drops what comes.
+	// If nobody accepts, the kernel queues a few connections, and then drops packets.
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)

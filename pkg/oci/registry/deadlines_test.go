@@ -26,12 +26,12 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/ocitest"
 )
 
-// quick are deadlines for tests; what is slow takes far longer.
+// quick are deadlines for tests; servers that are slow take far longer.
 func quick() Deadlines {
 	return Deadlines{Headers: 500 * time.Millisecond, Progress: 500 * time.Millisecond, Small: 500 * time.Millisecond, Waiting: 3 * time.Second}
 }
 
-// openImage opens an image as a disk does.
+// openImage opens an image in the same way as a disk does.
 func openImage(t *testing.T, r Client, ref string) error {
 	t.Helper()
 	if r.Backoff.Steps == 0 {
@@ -44,8 +44,8 @@ func openImage(t *testing.T, r Client, ref string) error {
 	return tars.Close()
 }
 
-// A server that sends a request on and on, says nothing, stops, or drips, is given
-// up, whatever it is asked for.
+// A server that redirects forever, says nothing, stops, or sends very slowly, is
+// given up, whatever it is asked for.
 func TestSlowServers(t *testing.T) {
 	img := newSmallImage(t, ocitest.MakeTar(t, ocitest.Reg("f", strings.Repeat("x", 200<<10))))
 	var n atomic.Int64
@@ -109,7 +109,7 @@ func TestSlowServers(t *testing.T) {
 	}
 }
 
-// What goes on, though slowly, is not given up.
+// A transfer that makes progress, though slowly, is not given up.
 func TestSlowIsNotStalled(t *testing.T) {
 	img := newSmallImage(t, ocitest.MakeTar(t, ocitest.Reg("f", strings.Repeat("x", 400<<10))))
 	host := img.serveAs(t, "layer", func(w http.ResponseWriter, r *http.Request) {
@@ -128,8 +128,8 @@ func TestSlowIsNotStalled(t *testing.T) {
 	}
 }
 
-// A layer whose connection ends is asked for from there on; a server that knows no
-// ranges sends it again.
+// If the connection of a layer ends, the rest is requested; a server without
+// support for ranges sends all of it again.
 func TestCutLayer(t *testing.T) {
 	img := newSmallImage(t, ocitest.MakeTar(t, ocitest.Reg("f", strings.Repeat("content ", 100<<10))))
 	for _, ranges := range []bool{true, false} {
@@ -172,7 +172,7 @@ func TestCutLayer(t *testing.T) {
 	}
 }
 
-// A document that is cut off is asked for again, a few times.
+// A truncated document is requested again, a few times.
 func TestCutDocument(t *testing.T) {
 	img := newSmallImage(t, ocitest.MakeTar(t, ocitest.Reg("f", "x")))
 	for _, what := range []string{"manifest", "config"} {
@@ -201,7 +201,7 @@ func TestCutDocument(t *testing.T) {
 	}
 }
 
-// An upload that nobody takes is given up.
+// An upload that the server does not read is given up.
 func TestStalledUpload(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -229,12 +229,12 @@ func TestStalledUpload(t *testing.T) {
 	}
 }
 
-// A registry that asks to wait is given the time, and asked once more after it; one
-// that asks for too long is given up at once.
+// A registry that asks for a pause gets it, and one more request; a registry that
+// asks for too long a pause is given up at once.
 func TestRetryAfter(t *testing.T) {
 	img := newSmallImage(t, ocitest.MakeTar(t, ocitest.Reg("f", "x")))
 	for _, tt := range []struct {
-		after, status, busy int // busy: how often it says so
+		after, status, busy int // number of times that it says it is busy
 		ok                  bool
 		err                 string
 	}{
@@ -288,7 +288,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// Nothing is asked after the last pause but once more; and pauses have an end.
+// After the last pause there is one more attempt, and the sum of pauses is limited.
 func TestPause(t *testing.T) {
 	r := Client{Backoff: remote.Backoff{Duration: time.Second, Factor: 3, Steps: 9, Cap: 30 * time.Second}}
 	var got []time.Duration
@@ -300,7 +300,7 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// A host with several addresses is reached by the one that answers.
+// Of a host's addresses, one that answers is used.
 func TestDialAny(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -311,7 +311,7 @@ func TestDialAny(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	alive, dead := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2") // nobody listens there
+	alive, dead := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2") // nobody listens on this one
 	for _, ips := range [][]netip.Addr{{alive}, {dead, alive}, {alive, dead}, {dead, dead, alive}} {
 		conn, err := dialAny(t.Context(), "tcp", ips, port)
 		if err != nil {
@@ -325,7 +325,7 @@ func TestDialAny(t *testing.T) {
 	}
 }
 
-// A registry without HEAD is asked with GET.
+// A registry without HEAD is sent GET.
 func TestHeadRefused(t *testing.T) {
 	img := newSmallImage(t, ocitest.MakeTar(t, ocitest.Reg("f", "x")))
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -347,7 +347,7 @@ func TestHeadRefused(t *testing.T) {
 	}
 }
 
-// What is left in the cache's directory after a failure is nothing.
+// After a failure, the cache's directory has no files.
 func TestFailedLayerLeavesNothing(t *testing.T) {
 	img := newSmallImage(t, ocitest.MakeTar(t, ocitest.Reg("f", "x")))
 	host := img.serveAs(t, "layer", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package registry speaks to registries: it finds images, fetches and pushes
-// them. Which registries there are, whether they are trusted and how to log in
-// is read from the files that podman reads. What a server can hold up has a
-// deadline, credentials stay at the registry's site, and an error says what
-// would help.
+// Package registry talks to registries: it finds images, fetches and pushes them.
+// The registries, whether they are trusted, and logins are read from the files that
+// podman reads. Each operation in which a server could hang has a deadline,
+// credentials do not leave the registry's site, and errors come with a remedy.
 //
-// What an image contains, and what it is used for, is not known here.
+// The package does not know what an image contains or what it is used for.
 package registry

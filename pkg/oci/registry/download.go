@@ -18,14 +18,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// download is a layer on its way. What has arrived is kept when a connection
-// ends, and the rest asked for.
+// download is a layer that is being fetched. If a connection ends, the data
+// received so far is kept, and the rest is requested.
 type download struct {
 	file   *os.File
 	desc   v1.Descriptor
 	report func(int64)
 
-	sum hash.Hash // of the file
+	sum hash.Hash // hash of the file
 	n   int64     // its length
 }
 
@@ -36,7 +36,7 @@ func (s *session) Download(ctx context.Context, file *os.File, d v1.Descriptor, 
 }
 
 func (dl *download) run(ctx context.Context, s *session) error {
-	const stalls = 2 // who sends nothing twice is given up
+	const stalls = 2 // a server that sends nothing twice in a row is given up
 	far := int64(0)
 	for attempt := 1; ; attempt++ {
 		err := dl.try(ctx, s)
@@ -63,13 +63,13 @@ func (dl *download) run(ctx context.Context, s *session) error {
 	}
 }
 
-// isLocal reports whether an error is of a file of this machine.
+// isLocal reports whether an error concerns a file of this machine.
 func isLocal(err error) bool {
 	var p *fs.PathError
 	return errors.As(err, &p)
 }
 
-// try asks for what is missing, once.
+// try requests the missing part, once.
 func (dl *download) try(ctx context.Context, s *session) error {
 	rc, from, err := s.blob(ctx, dl.desc.Digest, dl.n)
 	if err != nil {

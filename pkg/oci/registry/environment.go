@@ -10,10 +10,9 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// Environment is what an image's commands find in their environment, as
-// NAME=VALUE, by the image's configuration. Of an image in a registry nothing
-// else is fetched, and of one in the local store neither a namespace nor an
-// opened store is needed.
+// Environment is the environment of an image's commands, as NAME=VALUE, from the
+// image's configuration. For an image in a registry nothing else is fetched, and
+// for one in the local store neither a namespace nor an open store is needed.
 func (c Client) Environment(ctx context.Context, ref, arch string) ([]string, error) {
 	f, err := c.Find(ctx, ref, arch)
 	if err != nil {

@@ -18,8 +18,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/registry"
 )
 
-// A tag is resolved to what names the same image forever. The zero Client has no
-// credentials and reads no settings; give it Env and UID for those of podman.
+// A tag is resolved to a reference that always names the same image. The zero
+// Client has no credentials and reads no settings; set Env and UID to use those of
+// podman.
 func ExampleClient_Resolve() {
 	srv := httptest.NewServer(server.New(server.Logger(log.New(io.Discard, "", 0))))
 	defer srv.Close()

@@ -21,19 +21,19 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// AccessError is a registry that could not be used: what was tried there and what
-// came of it, and what would change that.
+// AccessError says that a registry could not be used: what was tried there, the
+// result, and the remedy.
 type AccessError struct {
 	What   string
-	Remedy string // "" if nothing on this machine would
-	err    error  // of the network or the registry; nil if the settings alone refuse
+	Remedy string // "" if there is no remedy on this machine
+	err    error  // error of the network or the registry; nil if the settings alone refuse
 }
 
 func (e *AccessError) Error() string { return e.What }
 
 func (e *AccessError) Unwrap() error { return e.err }
 
-// Remedies are what would help against an error, if it is known.
+// Remedies are the remedies for an error, where known.
 func Remedies(err error) []string {
 	var out []string
 	var walk func(error)
@@ -57,8 +57,8 @@ func Remedies(err error) []string {
 	return out
 }
 
-// Explain says what an error of a registry or of the way to it means. Other
-// errors are as they were.
+// Explain explains an error of a registry or of the connection to it. Other errors
+// are returned unchanged.
 func (s *session) Explain(ctx context.Context, err error) error {
 	var a *AccessError
 	var page *pageError
@@ -77,7 +77,7 @@ func (s *session) Explain(ctx context.Context, err error) error {
 		return s.access(err, round.Error(), s.elsewhere())
 	case errors.As(err, &busy):
 		return s.access(err, terminal.Excerpt(busy.Error()), "try again later, or log in, which often raises the limit: podman login "+dockerref.Domain(s.at.at))
-	case errors.As(err, &t) && !isCertificate(err): // a registry on this machine is asked both ways, and answers to HTTP that it needs TLS
+	case errors.As(err, &t) && !isCertificate(err): // a registry on this machine is asked both with TLS and without, and its answer to HTTP is that it needs TLS
 		return s.explainStatus(ctx, err, t)
 	}
 	return s.explainNetwork(err)
@@ -96,7 +96,7 @@ func (s *session) access(err error, what, remedy string) error {
 	return &AccessError{what, remedy, err}
 }
 
-// explainNetwork is about servers that cannot be spoken to.
+// explainNetwork explains why a server cannot be reached.
 func (s *session) explainNetwork(err error) error {
 	host := s.guard.host
 	var plain *plainError
@@ -141,7 +141,7 @@ func rootCause(err error) error {
 	}
 }
 
-// elsewhere says which setting led to the registry.
+// elsewhere says which setting led to this registry.
 func (s *session) elsewhere() string {
 	if at := s.entry(); at != "" {
 		return fmt.Sprintf("%s is what %s says", s.at.at.Name(), at)
@@ -152,7 +152,7 @@ func (s *session) elsewhere() string {
 	return ""
 }
 
-// setting says where a line of the settings would go.
+// setting says where a line has to be added to the settings.
 func (s *session) setting(line string) string {
 	host := dockerref.Domain(s.at.at)
 	if at := s.entry(); at != "" {
@@ -165,7 +165,7 @@ func (s *session) setting(line string) string {
 	return fmt.Sprintf("write [[registry]], `%s` and `%s`, a line each, into %s", entry, line, s.conf.ownFile(host))
 }
 
-// entry is the place of the settings' entry for this registry, "" for none.
+// entry is the place of the settings' entry for this registry, or "".
 func (s *session) entry() string {
 	var names []string
 	for _, n := range []string{s.at.at.Name(), s.at.name.Name()} {
@@ -183,15 +183,15 @@ func (s *session) entry() string {
 	return ""
 }
 
-// NetworkFault implements netfault.Fault: access may have been refused before
-// anything was asked for.
+// NetworkFault implements netfault.Fault. Without an error of the network, access
+// was refused before a request was sent.
 func (e *AccessError) NetworkFault() bool { return e.err != nil }
 
 // NetworkFault implements netfault.Fault.
 func (e *slowError) NetworkFault() bool { return true }
 
-// IsNetwork reports whether an error is one of the network or of a registry
-// that does not give what was asked for.
+// IsNetwork reports whether an error is one of the network, or of a registry that
+// does not deliver what was requested.
 func IsNetwork(err error) bool {
 	if netfault.Is(err) {
 		return true

@@ -20,7 +20,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// explainStatus is about what a registry refuses.
+// explainStatus explains a request that a registry refuses.
 func (s *session) explainStatus(ctx context.Context, err error, t *transport.Error) error {
 	said := fmt.Sprintf("%d %s", t.StatusCode, http.StatusText(t.StatusCode))
 	for _, d := range t.Errors {
@@ -54,7 +54,7 @@ func (s *session) explainStatus(ctx context.Context, err error, t *transport.Err
 	return s.access(err, fmt.Sprintf("%s answers %s to %s %s", host, said, method, terminal.Excerpt(t.Request.URL.Path)), s.elsewhere())
 }
 
-// missing is about an image that is not there, and what there is.
+// missing says that an image does not exist, and which tags do.
 func (s *session) missing(ctx context.Context, err error, said string) error {
 	kind, remedy := "tag", s.elsewhere()
 	if _, ok := s.ref.(name.Digest); ok {
@@ -65,8 +65,8 @@ func (s *session) missing(ctx context.Context, err error, said string) error {
 	return s.access(err, fmt.Sprintf("%s has no %s %s (%s)", s.at.at.Name(), kind, s.ref.Identifier(), said), remedy)
 }
 
-// tags lists some tags of the repository, those first that are like the one asked
-// for; "" if they cannot be had.
+// tags lists some tags of the repository, beginning with those similar to the
+// requested one; "" if they are not available.
 func (s *session) tags(ctx context.Context) string {
 	puller, err := remote.NewPuller(s.opts...)
 	if err != nil {
@@ -90,7 +90,7 @@ func (s *session) tags(ctx context.Context) string {
 	return "tags there: " + shown
 }
 
-// common is the length of what two names begin with.
+// common is the length of the common prefix of two names.
 func common(a, b string) int {
 	n := 0
 	for n < min(len(a), len(b)) && a[n] == b[n] {
@@ -99,7 +99,7 @@ func common(a, b string) int {
 	return n
 }
 
-// denied is about credentials that are missing or wrong.
+// denied says that credentials are missing or wrong.
 func (s *session) denied(err error, said string) error {
 	host := dockerref.Domain(s.at.at)
 	login := "podman login " + host

@@ -28,7 +28,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/ocitest"
 )
 
-// allTo leads every host to a server.
+// allTo sends the requests for every host to one server.
 func allTo(srv *httptest.Server) http.RoundTripper {
 	t := srv.Client().Transport.(*http.Transport).Clone()
 	t.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -37,7 +37,7 @@ func allTo(srv *httptest.Server) http.RoundTripper {
 	return t
 }
 
-// What went wrong at a registry is said with the setting that would change it.
+// An error at a registry comes with the setting that would change it.
 func TestRegistryMessages(t *testing.T) {
 	img := newSmallImage(t, ocitest.MakeTar(t, ocitest.Reg("f", "x")))
 	says := func(status int, header, body string) http.HandlerFunc {
@@ -129,8 +129,8 @@ func checkMessage(t *testing.T, r Client, err error, what, cure string) {
 	}
 }
 
-// A registry with an authority of its own is trusted once that is in certs.d, or
-// where it is declared as insecure.
+// A registry with a certificate authority of its own is trusted once the authority
+// is in certs.d, or if the registry is declared as insecure.
 func TestOwnAuthority(t *testing.T) {
 	img := newSmallImage(t, ocitest.MakeTar(t, ocitest.Reg("f", "x")))
 	srv := httptest.NewTLSServer(http.HandlerFunc(img.serve))
@@ -162,8 +162,8 @@ func TestOwnAuthority(t *testing.T) {
 	}
 }
 
-// A mirror that fails is told, and the registry itself asked; the image is pinned
-// by the name that was asked for.
+// If a mirror fails, this is reported, and the registry itself is asked; the image
+// is pinned under the name that was asked for.
 func TestMirrors(t *testing.T) {
 	img := newSmallImage(t, ocitest.MakeTar(t, ocitest.Reg("f", "x")))
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -204,7 +204,7 @@ location = "` + host + `/full"
 	}
 }
 
-// What a registry refuses of a push is said, and what could be done.
+// If a registry refuses a push, the error says so, and what can be done.
 func TestPushMessages(t *testing.T) {
 	for _, tt := range []struct {
 		method     string
@@ -252,7 +252,7 @@ func TestPushMessages(t *testing.T) {
 	}
 }
 
-// pushTo pushes an image as a Store does.
+// pushTo pushes an image in the same way as a Store does.
 func pushTo(t *testing.T, r Client, img v1.Image, dst string) error {
 	t.Helper()
 	conf, err := r.settings()
@@ -271,7 +271,8 @@ func pushTo(t *testing.T, r Client, img v1.Image, dst string) error {
 	return err
 }
 
-// A registry that knows no HEAD, or a proxy that forbids it, can be pushed to.
+// A push works to a registry that does not know HEAD, and through a proxy that
+// forbids it.
 func TestPushWithoutHead(t *testing.T) {
 	for _, status := range []int{http.StatusMethodNotAllowed, http.StatusForbidden, http.StatusBadRequest, http.StatusNotImplemented} {
 		host := ocitest.MemoryRegistry(t, func(h http.Handler) http.Handler {
@@ -300,7 +301,7 @@ func TestPushWithoutHead(t *testing.T) {
 	}
 }
 
-// Where a tag is missing, those that there are are told, the nearest first.
+// If a tag is missing, the existing tags are named, the most similar first.
 func TestMissingTag(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -316,7 +317,7 @@ func TestMissingTag(t *testing.T) {
 	checkMessage(t, Client{}, err, host+"/a has no tag bookwrom (404 Not Found)", "tags there: bookworm-20261101, bookworm, 1, 2, 3, 4, 5, 6 and more")
 }
 
-// What is said while waiting has no signed addresses in it, nor pages of others.
+// Messages while waiting contain no signed addresses and no pages of other servers.
 func TestReason(t *testing.T) {
 	for err, want := range map[error]string{
 		&url.Error{Op: "Get", URL: "https://cdn.example/x?Signature=secret", Err: io.ErrUnexpectedEOF}:                         "unexpected EOF",
@@ -330,7 +331,7 @@ func TestReason(t *testing.T) {
 	}
 }
 
-// Only what a registry or the network did counts as theirs.
+// Only errors caused by a registry or by the network count as theirs.
 func TestIsNetwork(t *testing.T) {
 	for err, want := range map[error]bool{
 		&AccessError{What: "blocked"}:                                        false,

@@ -18,13 +18,13 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// guard wraps the network: it refuses plain HTTP to hosts for which
-// that is not declared, credentials to hosts that are not of the registry's
-// site, wherever redirects and token realms lead, redirects without an end and
-// answers without an end, in bytes or in time.
+// guard wraps the network: it refuses plain HTTP to hosts for which that is not
+// declared, credentials to hosts outside the registry's site, wherever redirects
+// and token realms lead, endless redirects, and answers that are too large or too
+// slow.
 type guard struct {
 	host   string                 // of the registry, with port
-	plain  func(host string) bool // may be spoken to without TLS
+	plain  func(host string) bool // may be used without TLS
 	limits Deadlines
 	next   http.RoundTripper
 
@@ -32,13 +32,13 @@ type guard struct {
 	small map[string]bool // digests of blobs that are documents
 }
 
-// maxAnswer is more than any manifest, token or list of tags, in bytes.
+// maxAnswer is larger than any manifest, token or list of tags, in bytes.
 const maxAnswer = 32 << 20
 
-// maxRedirects is how often one request may be sent elsewhere.
+// maxRedirects is how often one request may be redirected.
 const maxRedirects = 10
 
-// document says that a blob is a config: a small one.
+// document says that a blob is a config, which is small.
 func (g *guard) document(digest string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -48,7 +48,7 @@ func (g *guard) document(digest string) {
 	g.small[digest] = true
 }
 
-// RoundTrip sends a request, or refuses to.
+// RoundTrip sends a request, or refuses to send it.
 func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	first, err := g.check(req)
 	if err != nil {
@@ -68,7 +68,8 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// refusesHead reports whether a registry, or a proxy before it, may do better with GET.
+// refusesHead reports whether a registry, or a proxy in front of it, may answer GET
+// although it refuses HEAD.
 func refusesHead(status int) bool {
 	switch status {
 	case http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented:
@@ -77,7 +78,7 @@ func refusesHead(status int) bool {
 	return false
 }
 
-// check refuses a request, or gives the one that led to it by redirects.
+// check refuses a request, or returns the one that led to it by redirects.
 func (g *guard) check(req *http.Request) (first *http.Request, err error) {
 	host := req.URL.Host
 	if req.URL.Scheme != "https" && !g.plain(host) {
@@ -94,7 +95,7 @@ func (g *guard) check(req *http.Request) (first *http.Request, err error) {
 		}
 		first = first.Response.Request
 	}
-	// A registry out there has no business with addresses in here.
+	// A registry on the internet must not redirect to internal addresses.
 	if a, b := hostname(first.URL.Host), hostname(host); a != b && isInner(b) {
 		return nil, fmt.Errorf("%s redirects to %s, an address of this network", a, b)
 	}
@@ -117,7 +118,7 @@ func (g *guard) isLayer(req *http.Request) bool {
 	return ok && req.Method == http.MethodGet && !g.small[digest]
 }
 
-// send sends a request with the deadlines that it has.
+// send sends a request with its deadlines.
 func (g *guard) send(req *http.Request, layer bool) (*http.Response, error) {
 	ctx, w := newWatch(req.Context(), req.URL.Host)
 	out := req.WithContext(ctx)
@@ -147,7 +148,7 @@ func (g *guard) send(req *http.Request, layer bool) (*http.Response, error) {
 		return nil, err
 	}
 	w.answer()
-	res.Request = req // without the deadline
+	res.Request = req // no deadline from here on
 	body := res.Body
 	switch {
 	case body == nil || body == http.NoBody:
@@ -160,7 +161,7 @@ func (g *guard) send(req *http.Request, layer bool) (*http.Response, error) {
 			passed = 0
 		}
 		w.limit(g.limits.Small, passed, "sent no whole answer")
-		// It is read here, so that one which is cut off is asked for again.
+		// It is read here, so that a truncated answer is requested again.
 		data, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
 		if len(data) > maxAnswer && res.StatusCode < 300 {
 			err = errors.Join(err, &endlessError{req.URL.Host, req.URL.Path})
@@ -175,7 +176,7 @@ func (g *guard) send(req *http.Request, layer bool) (*http.Response, error) {
 	return res, nil
 }
 
-// headByGet asks a registry that knows no HEAD with GET, and leaves the body.
+// headByGet sends GET to a registry that does not know HEAD, and discards the body.
 func (g *guard) headByGet(req *http.Request, layer bool) (*http.Response, error) {
 	get := req.Clone(req.Context())
 	get.Method = http.MethodGet
@@ -191,7 +192,7 @@ func (g *guard) headByGet(req *http.Request, layer bool) (*http.Response, error)
 	return res, nil
 }
 
-// plainError is a host that would be spoken to without TLS.
+// plainError is a host that would be used without TLS.
 type plainError struct{ host string }
 
 func (e *plainError) Error() string {
@@ -205,7 +206,7 @@ func (e *endlessError) Error() string {
 	return fmt.Sprintf("%s sends more than %s in answer to %s, which is not the answer of a registry", e.host, bytesize.Format(maxAnswer), terminal.Excerpt(e.path))
 }
 
-// redirectError is a request that is sent on and on.
+// redirectError is a request that is redirected too often.
 type redirectError struct {
 	host  string
 	first *url.URL
@@ -215,10 +216,10 @@ func (e *redirectError) Error() string {
 	return fmt.Sprintf("%s redirects %s more than %d times", e.host, e.first.Path, maxRedirects)
 }
 
-// sameSite reports whether a host may see the credentials of a registry: it is
-// the same machine, or below the domain that the registry is in. So
-// registry.gitlab.com may send to gitlab.com, index.docker.io to
-// auth.docker.io, but ghcr.io not to another host below io.
+// sameSite reports whether a host may get the credentials of a registry: it is the
+// same machine, or below the registry's domain. So registry.gitlab.com may refer to
+// gitlab.com, and index.docker.io to auth.docker.io, but ghcr.io may not refer to
+// another host below io.
 func sameSite(registry, host string) bool {
 	a, b := hostname(registry), hostname(host)
 	if a == b {

@@ -49,7 +49,7 @@ func TestCredentialsStay(t *testing.T) {
 	}
 }
 
-// A registry cannot lead to addresses of the network that one is in.
+// A registry cannot redirect to addresses of the local network.
 func TestRedirectsStayOutside(t *testing.T) {
 	g := &guard{host: "reg.example", plain: Client{}.plain, limits: Deadlines{}.withDefaults(), next: ocitest.RoundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("sent") })}
 	for to, want := range map[string]string{

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// run is what a program writes to its standard output.
+// run returns what a program writes to its standard output.
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), name, args...).Output()

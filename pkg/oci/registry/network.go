@@ -18,11 +18,11 @@ import (
 	"go.podman.io/image/v5/pkg/tlsclientconfig"
 )
 
-// network is the way to the hosts of one transfer. Each has its own
+// network is the connection to the hosts of one transfer. Each host has its own
 // certificates, from podman's and docker's certs.d.
 type network struct {
 	settings settings
-	registry string // host and port: its authorities are trusted for hosts that it leads to, as podman has it
+	registry string // host and port; as in podman, its authorities are trusted for hosts that it redirects to, too
 	insecure bool   // its certificate is not checked
 	limits   Deadlines
 	jobs     int
@@ -40,7 +40,7 @@ func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.RoundTrip(req)
 }
 
-// CloseIdleConnections ends the connections that are not in use.
+// CloseIdleConnections closes the connections that are not in use.
 func (n *network) CloseIdleConnections() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -60,12 +60,12 @@ func (n *network) host(host string) (*http.Transport, error) {
 		return nil, err
 	}
 	if host != n.registry {
-		conf.Certificates = nil // are the registry's business
+		conf.Certificates = nil // left to the registry
 		if err := n.certificates(host, conf); err != nil {
 			return nil, err
 		}
 	}
-	// What is declared as insecure may show any certificate.
+	// A host declared as insecure may have any certificate.
 	conf.InsecureSkipVerify = host == n.registry && n.insecure || n.settings.insecureHost(host)
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = conf
@@ -86,12 +86,12 @@ func (n *network) certificates(host string, conf *tls.Config) error {
 		if err := tlsclientconfig.SetupCertificates(d, conf); err != nil {
 			return fmt.Errorf("read the certificates for %s in %s: %w", host, d, err)
 		}
-		return nil // only the first, as podman has it
+		return nil // only the first, as in podman
 	}
 	return nil
 }
 
-// certDirs are where the certificates for a host may be.
+// certDirs are the directories that may have certificates for a host.
 func (s settings) certDirs(host string) []string {
 	if s.sys == nil {
 		return nil
@@ -104,14 +104,15 @@ func (s settings) certDirs(host string) []string {
 	}
 }
 
-// resolving is how long a name may take to be resolved.
+// resolving is how long resolving a name may take.
 const resolving = 10 * time.Second
 
-// stagger is how long one address of a host is tried before the next one is, too.
+// stagger is how long to wait for one address of a host before the next one is
+// tried in parallel.
 const stagger = 250 * time.Millisecond
 
-// dial connects to the first address of a host that answers, within a time that
-// begins when the host's name is resolved.
+// dial connects to the first address of a host that answers. The time limit begins
+// when the host's name is resolved.
 func dial(within time.Duration) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		host, port, err := net.SplitHostPort(addr)
@@ -128,7 +129,7 @@ func dial(within time.Duration) func(ctx context.Context, network, addr string) 
 		limited, cancel := context.WithTimeoutCause(ctx, within, slow)
 		defer cancel()
 		conn, err := dialAny(limited, network, ips, port)
-		// The dialer has its own clock for the deadline, which may be first.
+		// The dialer has its own timer for the deadline, which may fire first.
 		if err != nil && ctx.Err() == nil && (context.Cause(limited) == error(slow) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)) {
 			err = &net.OpError{Op: "dial", Net: network, Err: slow}
 		}
@@ -136,7 +137,7 @@ func dial(within time.Duration) func(ctx context.Context, network, addr string) 
 	}
 }
 
-// dialAny tries addresses one after another, a slow one beside the next.
+// dialAny tries the addresses in order, and the next in parallel if one is slow.
 func dialAny(ctx context.Context, network string, ips []netip.Addr, port string) (net.Conn, error) {
 	type result struct {
 		conn net.Conn
@@ -167,7 +168,7 @@ func dialAny(ctx context.Context, network string, ips []netip.Addr, port string)
 		case r := <-results:
 			under--
 			if r.err == nil {
-				go func() { // those that are too late
+				go func() { // connections that came too late
 					for range under {
 						if r := <-results; r.err == nil {
 							r.conn.Close()

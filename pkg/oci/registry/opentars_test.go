@@ -18,8 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/ocitest"
 )
 
-// The same image gives the same streams from wherever it is, and is fetched
-// once.
+// The same image gives the same streams wherever it is from, and is fetched once.
 func TestOpenTars(t *testing.T) {
 	l, streams := ocitest.SampleLayout(t)
 	var blobs atomic.Int64

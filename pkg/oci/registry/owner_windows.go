@@ -2,5 +2,5 @@
 
 package registry
 
-// isOurs is false: Windows has no directory that XDG_RUNTIME_DIR could name.
+// isOurs is always false: there is no XDG_RUNTIME_DIR on Windows.
 func isOurs(string) bool { return false }

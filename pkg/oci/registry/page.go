@@ -16,8 +16,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// notJSON is the error for an answer that cannot be read: of what is asked before
-// the image only a token is read at once.
+// notJSON is the error for an answer that cannot be parsed. Of the requests before
+// the image, only that for a token is parsed at once.
 func (s *session) notJSON(err error) error {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
@@ -37,8 +37,7 @@ func (e *pageError) Error() string {
 	return text + ", not the answer of a registry"
 }
 
-// checkPage refuses a page for people where a manifest, a list or a token was
-// asked for.
+// checkPage refuses a web page in place of a manifest, a list or a token.
 func checkPage(first *http.Request, res *http.Response) error {
 	path := first.URL.Path
 	if first.Method != http.MethodGet || res.StatusCode != http.StatusOK || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") ||
@@ -48,7 +47,7 @@ func checkPage(first *http.Request, res *http.Response) error {
 	head, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10))
 	res.Body.Close()
 	shown := *res.Request.URL
-	shown.RawQuery, shown.User = "", nil // which may hold secrets
+	shown.RawQuery, shown.User = "", nil // which may contain secrets
 	return &pageError{terminal.Excerpt(shown.String()), pageTitle(string(head))}
 }
 

@@ -18,15 +18,15 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// The sizes of the parts of a layer, in bytes, where a registry or a proxy before it
-// refuses a whole one for its size. Each is a quarter of the one before.
+// The sizes of the parts of a layer, in bytes, for a registry or a proxy in front of
+// it that refuses a whole layer for its size. Each is a quarter of the previous one.
 const (
 	largestPart  = 16 << 20
 	smallestPart = 64 << 10
 )
 
-// uploadLayer uploads a layer: as a whole, and where it is refused for its size, in parts.
-// A registry that takes no parts gets it as a whole again.
+// uploadLayer uploads a layer as a whole or, if it is refused for its size, in parts. A
+// registry that does not accept parts is sent the whole layer again.
 func (s *session) uploadLayer(ctx context.Context, pusher *remote.Pusher, l *countedLayer) error {
 	size, err := l.Size()
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *session) uploadLayer(ctx context.Context, pusher *remote.Pusher, l *cou
 	return refused
 }
 
-// status is what a registry has answered, 0 for other errors.
+// status is the status of a registry's answer, or 0 for other errors.
 func status(err error) int {
 	if t, ok := errors.AsType[*transport.Error](err); ok {
 		return t.StatusCode
@@ -60,7 +60,7 @@ func status(err error) int {
 	return 0
 }
 
-// partError is a registry that takes no parts of a layer.
+// partError says that a registry does not accept parts of a layer.
 type partError struct{ error }
 
 func (e *partError) Unwrap() error { return e.error }
@@ -70,7 +70,7 @@ func refusesParts(err error) bool {
 	return ok
 }
 
-// uploadParts uploads a layer in parts, unless the registry has it.
+// uploadParts uploads a layer in parts, unless the registry already has it.
 func (s *session) uploadParts(ctx context.Context, l *countedLayer, size int64) error {
 	repo := s.ref.Context()
 	h, err := l.Digest()
@@ -98,8 +98,8 @@ func (s *session) uploadParts(ctx context.Context, l *countedLayer, size int64) 
 	return u.send(ctx, http.MethodPut, nil, http.StatusCreated)
 }
 
-// sendParts sends a layer. Parts get smaller until they are taken; later layers begin
-// with that size.
+// sendParts sends a layer. The parts get smaller until they are accepted; later
+// layers begin with that size.
 func (s *session) sendParts(ctx context.Context, u *upload, l *countedLayer, size int64) error {
 	rc, err := l.Compressed()
 	if err != nil {
@@ -142,8 +142,8 @@ func (s *session) sendParts(ctx context.Context, u *upload, l *countedLayer, siz
 	return nil
 }
 
-// upload is a blob on its way to a registry, which says after each request where the
-// next one goes.
+// upload is a blob that is being uploaded to a registry. Each answer says where to
+// send the next request.
 type upload struct {
 	client       *http.Client
 	at           url.URL

@@ -21,7 +21,7 @@ func imageOf(t *testing.T, size int) v1.Image {
 	t.Helper()
 	l := ocitest.NewLayout(t)
 	b := make([]byte, size)
-	_, _ = rand.NewChaCha8([32]byte{1}).Read(b) // never fails
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(b) // cannot fail
 	l.Index(l.Image(ocitest.MakeTar(t, ocitest.Reg("f", string(b))), nil))
 	img, err := oci.OpenLayout(l.Dir, "", "", oci.PlatformOf("amd64"))
 	if err != nil {
@@ -30,8 +30,8 @@ func imageOf(t *testing.T, size int) v1.Image {
 	return img
 }
 
-// limited is a registry behind a proxy with a limit for one request, which notes the
-// sizes of the uploads that it has seen.
+// limited is a registry behind a proxy that limits the size of a request. It notes
+// the sizes of the uploads that it has seen.
 type limited struct {
 	limit   int64
 	noParts bool // the registry answers 416 to a part
@@ -60,7 +60,8 @@ func (l *limited) wrap(h http.Handler) http.Handler {
 	})
 }
 
-// A layer that is refused for its size is uploaded in parts, of a size that is tried out.
+// A layer that is refused for its size is uploaded in parts, whose size is found by
+// trying.
 func TestPushInParts(t *testing.T) {
 	var mu sync.Mutex
 	var said []string
@@ -90,7 +91,8 @@ func TestPushInParts(t *testing.T) {
 	}
 }
 
-// What is refused in parts as well is refused for its size, and said so.
+// If the parts are refused as well, the error says that the layer was refused for
+// its size.
 func TestPushWithoutParts(t *testing.T) {
 	for _, l := range []*limited{{limit: 300 << 10, noParts: true}, {limit: 1000}} {
 		host := ocitest.MemoryRegistry(t, l.wrap)
@@ -101,7 +103,7 @@ func TestPushWithoutParts(t *testing.T) {
 	}
 }
 
-// A registry that took parts and takes none any more gets a layer as a whole.
+// A registry that accepted parts and no longer does is sent the whole layer.
 func TestPushWholeAgain(t *testing.T) {
 	l := &limited{limit: 1 << 30, noParts: true}
 	host := ocitest.MemoryRegistry(t, l.wrap)

@@ -23,8 +23,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// variants are what a reference may have, what is asked for, and which of them is
-// right; "" for none.
+// variants are the variants of a reference, the requested one, and the right
+// choice; "" for none.
 var variants = []struct{ have, want, right string }{
 	{"arm/v5 arm/v6 arm/v7 amd64", "armhf", "arm/v7"},
 	{"arm/v5 arm/v6 amd64", "armhf", "arm/v6"},
@@ -61,8 +61,8 @@ func platforms(t *testing.T, s string) []*v1.Platform {
 	return out
 }
 
-// The same image is right wherever it is from, and where none is, the message
-// tells what there is.
+// The same image is chosen wherever it is from, and if there is none, the message
+// says what there is.
 func TestVariants(t *testing.T) {
 	for _, tt := range variants {
 		have := platforms(t, tt.have)
@@ -154,7 +154,7 @@ func variantRegistry(t *testing.T, have []*v1.Platform) string {
 }
 
 func variantArchive(t *testing.T, have []*v1.Platform) string {
-	// Two of one platform would be two images with different names there.
+	// Two images of one platform would have different names there.
 	have = slices.CompactFunc(slices.Clone(have), func(a, b *v1.Platform) bool { return a.Equals(*b) })
 	a := &ocitest.Archive{T: t}
 	for i, p := range have {
@@ -163,7 +163,7 @@ func variantArchive(t *testing.T, have []*v1.Platform) string {
 	return "docker-archive:" + a.Write("all.tar")
 }
 
-// An archive is told by its content, whatever its name says.
+// An archive is recognised by its content, whatever its name is.
 func TestCompressedArchives(t *testing.T) {
 	amd64 := v1.Platform{OS: "linux", Architecture: "amd64"}
 	a := &ocitest.Archive{T: t}

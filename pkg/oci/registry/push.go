@@ -24,9 +24,9 @@ import (
 
 // Push uploads an image of a store, named or by its id, to a registry and returns
 // the digest of its manifest. Layers and config are uploaded first, then the
-// manifest, under the tag: a tag never names an image with missing parts, and
-// a push that was interrupted is completed by the next. What the registry has
-// is not uploaded again.
+// manifest, under the tag: a tag never names an image with missing parts, and an
+// interrupted push is completed by the next one. What the registry already has is
+// not uploaded again.
 func (c Client) Push(ctx context.Context, from oci.Images, image, dst string, o oci.PushOptions) (v1.Hash, error) {
 	h, err := c.push(ctx, from, image, dst, o)
 	if err != nil {
@@ -62,7 +62,8 @@ func (s *session) push(ctx context.Context, dst string, prepare func() (v1.Image
 	if !ok {
 		return v1.Hash{}, errors.New("the target has a digest: want a tag, the digest comes of the image")
 	}
-	// Who cannot be reached, or is not let in, is to know before all is compressed.
+	// Report that the registry is unreachable, or refuses access, before
+	// compressing everything.
 	there, err := s.head(tag)
 	if err = s.notJSON(err); err != nil {
 		return v1.Hash{}, s.Explain(ctx, err)
@@ -85,8 +86,8 @@ func (s *session) push(ctx context.Context, dst string, prepare func() (v1.Image
 	return h, s.Explain(ctx, s.write(ctx, tag, img, dst))
 }
 
-// head is the digest of what a tag names, or none. A registry need not answer
-// this: what is wrong there shows in the upload.
+// head is the digest that a tag names, or none. A registry need not answer this
+// request; other problems show up during the upload.
 func (s *session) head(tag name.Tag) (v1.Hash, error) {
 	d, err := remote.Head(tag, s.opts...)
 	var t *transport.Error
@@ -100,10 +101,10 @@ func (s *session) head(tag name.Tag) (v1.Hash, error) {
 	case IsNetwork(err), errors.As(err, &syntax):
 		return v1.Hash{}, err
 	}
-	return v1.Hash{}, nil // an answer without the headers that say it
+	return v1.Hash{}, nil // the answer lacks the headers
 }
 
-// write uploads an image: its layers and its config, then the manifest.
+// write uploads an image: its layers and config, then the manifest.
 func (s *session) write(ctx context.Context, tag name.Tag, img v1.Image, dst string) error {
 	pusher, err := remote.NewPusher(s.opts...)
 	if err != nil {
@@ -142,7 +143,7 @@ func (s *session) upload(ctx context.Context, pusher *remote.Pusher, tag name.Ta
 	return s.repeat(ctx, func() error { return pusher.Put(ctx, tag, img) })
 }
 
-// repeat repeats a part of an upload that the registry or the network has failed.
+// repeat repeats a part of an upload after an error of the registry or the network.
 func (s *session) repeat(ctx context.Context, f func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := f()
@@ -161,7 +162,7 @@ func (s *session) repeat(ctx context.Context, f func() error) error {
 	}
 }
 
-// countedLayer tells how much of a layer has been read.
+// countedLayer reports how much of a layer has been read.
 type countedLayer struct {
 	v1.Layer
 	report func(int64)

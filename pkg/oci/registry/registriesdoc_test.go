@@ -40,7 +40,8 @@ func snippets(t *testing.T) (all []snippet, page string) {
 	return all, string(data)
 }
 
-// Each block of the page is put where the page says, and does what it says.
+// Each block of the page is written where the page says, and has the effect that
+// the page says.
 func TestRegistriesPage(t *testing.T) {
 	all, _ := snippets(t)
 	const digest = "@sha256:0000000000000000000000000000000000000000000000000000000000000000"
@@ -102,7 +103,7 @@ func TestRegistriesPage(t *testing.T) {
 	}
 }
 
-// testRegistry serves an image to who logs in as joe with the password secret.
+// testRegistry serves an image to those who log in as joe with the password secret.
 func testRegistry(t *testing.T, start func(*httptest.Server)) (srv *httptest.Server, host string) {
 	t.Helper()
 	img := newSmallImage(t, ocitest.MakeTar(t, ocitest.Reg("f", "x")))
@@ -125,7 +126,7 @@ func checkLogin(t *testing.T, text string) {
 	_, host := testRegistry(t, (*httptest.Server).Start)
 	r := podmanHome(t, map[string]string{
 		".config/containers/registries.conf": "[[registry]]\nlocation = \"" + host + "\"\ninsecure = true\n",
-		"run/x":                              "", // so that the directory is there
+		"run/x":                              "", // makes the directory
 	})
 	r.root = "" // the file is below XDG_RUNTIME_DIR, not below the root
 	tooltest.Find(t, "podman")
@@ -200,7 +201,7 @@ func checkPlain(t *testing.T, text string) {
 	}
 }
 
-// The page's limits are those of the program.
+// The limits on the page are those of the program.
 func TestRegistriesPageLimits(t *testing.T) {
 	_, page := snippets(t)
 	d := Deadlines{}.withDefaults()

@@ -19,16 +19,16 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// Repository is one repository of a registry, for many images with a tag each: the
-// connections and the permission to use it are kept. It is used from several goroutines.
+// Repository is one repository of a registry, for many images with a tag each:
+// connections and access tokens are kept. It may be used by several goroutines.
 type Repository struct {
 	session *session
 	puller  *remote.Puller
 	pusher  *remote.Pusher
 }
 
-// Repository prepares the use of a repository, named without a tag, as long as ctx.
-// Nothing is sent yet.
+// Repository prepares the use of a repository, which is named without a tag. It is
+// valid as long as ctx. Nothing is sent yet.
 func (c Client) Repository(ctx context.Context, repository string) (*Repository, error) {
 	conf, err := c.settings()
 	if err != nil {
@@ -52,8 +52,8 @@ func (c Client) Repository(ctx context.Context, repository string) (*Repository,
 	return r, err
 }
 
-// Image is the image of a tag, oci.ErrNoImage where there is none. It is that one for
-// every platform. Its manifest and its configuration are fetched, its layers are not.
+// Image is the image of a tag, or oci.ErrNoImage. It is the same for every platform.
+// Its manifest and its configuration are fetched, its layers are not.
 func (r *Repository) Image(ctx context.Context, tag string) (oci.Source, error) {
 	img, err := r.image(ctx, tag)
 	if absent(err) {
@@ -93,13 +93,13 @@ func (r *Repository) image(ctx context.Context, tag string) (v1.Image, error) {
 	return img, err
 }
 
-// absent reports whether a registry says that there is no such image.
+// absent reports whether a registry says that an image does not exist.
 func absent(err error) bool {
 	var t *transport.Error
 	return errors.As(err, &t) && t.StatusCode == http.StatusNotFound
 }
 
-// Write uploads an image: what the repository lacks of its blobs, then its manifest,
+// Write uploads an image: the blobs that the repository lacks, then the manifest,
 // under the tag.
 func (r *Repository) Write(ctx context.Context, tag string, image oci.Stored, t oci.Transfer, o oci.PushOptions) error {
 	img, err := image.Compress(ctx, t, o)
@@ -110,14 +110,14 @@ func (r *Repository) Write(ctx context.Context, tag string, image oci.Stored, t 
 	return r.session.Explain(ctx, r.session.upload(ctx, r.pusher, to, img, to.Name()))
 }
 
-// mostTags is how many tags a repository may have, and mostPages on how many pages they may
-// be listed.
+// mostTags is the largest number of tags of a repository, and mostPages the largest number
+// of pages in which they are listed.
 const (
 	mostTags  = 1 << 20
 	mostPages = 20000
 )
 
-// Tags are those of all images.
+// Tags are the tags of all images.
 func (r *Repository) Tags(ctx context.Context) ([]string, error) {
 	at := r.session.ref.Context()
 	l, err := r.puller.Lister(ctx, at)
@@ -137,8 +137,8 @@ func (r *Repository) Tags(ctx context.Context) ([]string, error) {
 	return all, r.session.Explain(ctx, err)
 }
 
-// Remove removes images by their tags, unless another image has got the tag meanwhile, and
-// with each all its other tags. The registry removes their blobs when it likes.
+// Remove removes images by their tags, and with each all its other tags, unless its tag
+// names another image meanwhile. When the blobs are removed is up to the registry.
 func (r *Repository) Remove(ctx context.Context, images map[string]oci.Digest) error {
 	at := r.session.ref.Context()
 	for _, tag := range slices.Sorted(maps.Keys(images)) {

@@ -22,7 +22,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// A list of tags that has always another page ends in an error.
+// A list of tags whose pages never end gives an error.
 func TestTagsWithoutEnd(t *testing.T) {
 	page := `{"name": "r", "tags": ["` + strings.Repeat(`a", "`, 50_000) + `z"]}`
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -41,7 +41,7 @@ func TestTagsWithoutEnd(t *testing.T) {
 	}
 }
 
-// What has another image by now is not removed.
+// A tag that names another image meanwhile is not removed.
 func TestRemoveMoved(t *testing.T) {
 	srv := httptest.NewServer(server.New(server.Logger(log.New(io.Discard, "", 0))))
 	defer srv.Close()

@@ -21,9 +21,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// retrier repeats requests that a registry or the network has failed, and says
-// so while it waits. What changes something is repeated only where the registry
-// has said that it did not take it.
+// retrier repeats requests after errors of a registry or the network, and reports
+// when it waits. A request that changes something is repeated only if the registry
+// has said that it did not accept it.
 type retrier struct {
 	client Client
 	host   string
@@ -34,7 +34,7 @@ type retrier struct {
 	until time.Time       // when the wait that was told last ends
 }
 
-// retryStatus are the answers after which a request is worth repeating.
+// retryStatus are the statuses after which a request is worth repeating.
 func retryStatus() []int {
 	return []int{
 		http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
@@ -67,7 +67,7 @@ func (t *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 			return res, err
 		}
 		if res != nil {
-			_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10)) // so that the connection can be used again
+			_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10)) // so that the connection can be reused
 			res.Body.Close()
 		}
 		t.waiting(why, wait)
@@ -77,14 +77,14 @@ func (t *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// transient reports whether a request may do better later, and says why not now.
+// transient reports whether repeating a request may help, and says why it failed.
 func (t *retrier) transient(req *http.Request, res *http.Response, err error) (why string, again bool) {
 	reading := req.Method == http.MethodGet || req.Method == http.MethodHead
 	if err != nil {
 		t.mu.Lock()
 		seen := t.seen[req.URL.Host]
 		t.mu.Unlock()
-		// A host that has never answered is not there, or is not what it is taken for.
+		// A host that has never answered does not exist, or is not a registry.
 		return reason(err), reading && seen && req.Context().Err() == nil && cutOff(err)
 	}
 	t.mu.Lock()
@@ -113,7 +113,7 @@ func (t *retrier) rewind(req *http.Request) (bool, error) {
 	return true, err
 }
 
-// tooLong gives a request up because of how long the registry asks to wait.
+// tooLong gives a request up if the registry asks for too long a pause.
 func (t *retrier) tooLong(res *http.Response, err error, asked time.Duration) (*http.Response, error) {
 	if asked == 0 {
 		return giveUp(res, err)
@@ -136,7 +136,7 @@ func giveUp(res *http.Response, err error) (*http.Response, error) {
 	return nil, &finalError{err}
 }
 
-// busyError is a registry that asks for a long pause.
+// busyError says that a registry asks for a long pause.
 type busyError struct {
 	host         string
 	asked, limit time.Duration
@@ -152,7 +152,7 @@ func (e *busyError) Error() string {
 
 func (e *busyError) Unwrap() error { return e.err }
 
-// retryAfter is how long an answer asks to wait: 0 when it does not.
+// retryAfter is the pause that an answer asks for, or 0.
 func retryAfter(res *http.Response) time.Duration {
 	if res == nil {
 		return 0
@@ -172,14 +172,14 @@ func retryAfter(res *http.Response) time.Duration {
 	return max(at.Sub(now), 0)
 }
 
-// cutOff reports whether a connection ended before its time.
+// cutOff reports whether a connection ended too early.
 func cutOff(err error) bool {
 	var op *net.OpError
 	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.As(err, &op) && op.Op != "remote error"
 }
 
-// pause is how long to wait after an attempt, the first one being 1.
+// pause is how long to wait after an attempt; the first attempt is 1.
 func (c Client) pause(attempt int) time.Duration {
 	b := c.backoff()
 	d := b.Duration

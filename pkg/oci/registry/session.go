@@ -29,18 +29,18 @@ type session struct {
 	at     source
 	ref    name.Reference
 	auth   authn.AuthConfig
-	from   string // where the credentials are from, "" for none
+	from   string // where the credentials are from, or ""
 	guard  *guard
 	rt     *retrier
 	opts   []remote.Option
 
-	part atomic.Int64 // size of the parts in which layers are uploaded, 0 while they are whole
+	part atomic.Int64 // size of the parts in which layers are uploaded, 0 while they are uploaded whole
 
 	mu    sync.Mutex
-	blobs *http.Client // nil until the registry has been asked who may fetch
+	blobs *http.Client // nil until the registry has been asked for access
 }
 
-// connect prepares to speak to a registry; nothing is sent yet.
+// connect prepares to talk to a registry; nothing is sent yet.
 func (c Client) connect(ctx context.Context, conf settings, at source) (*session, error) {
 	s := &session{client: c, conf: conf, at: at}
 	host := dockerref.Domain(at.at)
@@ -74,7 +74,7 @@ func (c Client) connect(ctx context.Context, conf settings, at source) (*session
 	return s, nil
 }
 
-// findRemote looks an image up in the places that its name may mean. The pinned
+// findRemote looks an image up in the places that its name may denote. The pinned
 // reference has the name that was asked for, wherever the image is fetched from.
 func (c Client) findRemote(ctx context.Context, n string, platform v1.Platform) (oci.Source, error) {
 	conf, err := c.settings()
@@ -207,8 +207,8 @@ func (s *session) expectConfig(img v1.Image) error {
 	return err
 }
 
-// blob opens a blob from an offset on. It comes from the beginning, and from is 0,
-// where the registry does not know ranges.
+// blob opens a blob from an offset on. If the registry does not support ranges, the
+// whole blob is sent, and from is 0.
 func (s *session) blob(ctx context.Context, h v1.Hash, offset int64) (rc io.ReadCloser, from int64, err error) {
 	client, err := s.blobClient(ctx)
 	if err != nil {
@@ -220,7 +220,7 @@ func (s *session) blob(ctx context.Context, h v1.Hash, offset int64) (rc io.Read
 	if err != nil {
 		return nil, 0, err
 	}
-	req.Header.Set("Accept-Encoding", "identity") // or an offset would be one of something else
+	req.Header.Set("Accept-Encoding", "identity") // the offset would be in the compressed form
 	if offset > 0 {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
 	}
@@ -244,7 +244,7 @@ func (s *session) blob(ctx context.Context, h v1.Hash, offset int64) (rc io.Read
 	return res.Body, 0, nil
 }
 
-// blobClient is the client for blobs, made once it can be.
+// blobClient is the client for blobs, which is made when it is first needed.
 func (s *session) blobClient(ctx context.Context) (*http.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

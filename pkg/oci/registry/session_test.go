@@ -13,7 +13,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/ocitest"
 )
 
-// TestBlobAfterFailure: what ends one blob's request does not end those after it.
+// TestBlobAfterFailure: an error in one request for a blob does not end later ones.
 func TestBlobAfterFailure(t *testing.T) {
 	img := newSmallImage(t, ocitest.MakeTar(t, ocitest.Reg("f", "content")))
 	host := img.serveAs(t, "none", nil)

@@ -19,8 +19,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/xdg"
 )
 
-// settings are containers-registries.conf(5), read by podman's own reader: from
-// the files that it finds through the environment of this process.
+// settings are containers-registries.conf(5), read by podman's own reader: from the
+// files that it finds through the environment of this process.
 type settings struct {
 	sys  *types.SystemContext // nil: there are none
 	uid  int
@@ -43,14 +43,14 @@ func (c Client) settings() (settings, error) {
 	return s, nil
 }
 
-// source is a place where an image may be.
+// source is a place that may have an image.
 type source struct {
-	name     dockerref.Named // in full, as it is asked for
-	at       dockerref.Named // as it is called there: at a mirror or another location
+	name     dockerref.Named // full name, as asked for
+	at       dockerref.Named // name there: at a mirror or another location
 	insecure bool
 }
 
-// mirrored reports whether the place is not the one that the name says.
+// mirrored reports whether the place differs from the one that the name denotes.
 func (s source) mirrored() bool { return s.name.String() != s.at.String() }
 
 // sources are the places of an image in the order in which they are tried.
@@ -82,8 +82,8 @@ func (s settings) sources(n string) ([]source, error) {
 	return out, nil
 }
 
-// target is the place that an image is pushed to, for which neither mirrors nor
-// other locations count.
+// target is the place that an image is pushed to. Mirrors and other locations do
+// not count for this.
 func (s settings) target(n string) (source, error) {
 	named, err := dockerref.ParseNormalizedNamed(n)
 	if err != nil {
@@ -109,12 +109,12 @@ func (s settings) find(n string) (*sysregistriesv2.Registry, error) {
 func (s settings) blocked(n dockerref.Named, reg *sysregistriesv2.Registry) error {
 	return &AccessError{
 		What:   fmt.Sprintf("%s is blocked by the settings of registries", n),
-		Remedy: "take \"blocked = true\" out of " + s.entry(reg.Prefix, reg.Location),
+		Remedy: "remove \"blocked = true\" from " + s.entry(reg.Prefix, reg.Location),
 	}
 }
 
-// fullNames are what a name may stand for: itself if it has a registry, its
-// alias, or it in each of the registries that are searched.
+// fullNames are what a name may stand for: itself if it has a registry; its alias;
+// or the name in each of the registries that are searched.
 func (s settings) fullNames(n string) ([]dockerref.Named, error) {
 	full := func(n string) (dockerref.Named, error) {
 		named, err := dockerref.ParseNormalizedNamed(n)
@@ -154,8 +154,8 @@ func (s settings) fullNames(n string) ([]dockerref.Named, error) {
 	return out, nil
 }
 
-// search are the registries that a name without one is looked for in. Docker's
-// is where nothing is set at all.
+// search are the registries that are searched for a name without a registry:
+// Docker's if nothing is configured.
 func (s settings) search(n string) ([]string, error) {
 	search, origin, err := sysregistriesv2.UnqualifiedSearchRegistriesWithOrigin(s.sys)
 	if err != nil {
@@ -181,8 +181,8 @@ func (s settings) search(n string) ([]string, error) {
 	return search, nil
 }
 
-// insecureHost reports whether a host is declared to need no TLS, whatever is
-// asked of it.
+// insecureHost reports whether a host is declared to need no TLS for all its
+// repositories.
 func (s settings) insecureHost(host string) bool {
 	if s.sys == nil {
 		return false
@@ -194,7 +194,7 @@ func (s settings) insecureHost(host string) bool {
 	})
 }
 
-// files are the existing files of the settings; the last one counts most.
+// files are the existing settings files; the last one has the highest precedence.
 func (s settings) files() []string {
 	if s.sys == nil {
 		return nil
@@ -214,7 +214,7 @@ func (s settings) files() []string {
 		}
 	}
 	for _, d := range slices.Backward(paths.DropInDirectories) {
-		more, _ := filepath.Glob(filepath.Join(d, "*.conf")) // the pattern is right
+		more, _ := filepath.Glob(filepath.Join(d, "*.conf")) // the pattern is valid
 		out = append(out, more...)
 	}
 	if paths.ExtraOverrideFile != "" {
@@ -223,8 +223,8 @@ func (s settings) files() []string {
 	return out
 }
 
-// entry is the file and line of the entry for one of some prefixes or
-// locations, "" if there is none.
+// entry is the file and line of the entry for one of several prefixes or locations,
+// or "".
 func (s settings) entry(names ...string) string {
 	for _, f := range slices.Backward(s.files()) {
 		data, err := os.ReadFile(f)
@@ -243,7 +243,7 @@ func (s settings) entry(names ...string) string {
 	return ""
 }
 
-// ownFile is where the user would add an entry.
+// ownFile is the file in which the user would add an entry.
 func (s settings) ownFile(host string) string {
 	if s.conf != "" {
 		return s.conf

@@ -17,13 +17,13 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/ocitest"
 )
 
-// podmanHome is home for podman's own readers, which look into the environment
-// of the process. The system has no files but those below the directory.
+// podmanHome is a home directory for podman's own readers, which look into the
+// environment of the process. The system has only the files below the directory.
 func podmanHome(t *testing.T, files map[string]string) Client {
 	t.Helper()
 	dir, _ := ocitest.Home(t, files)
 	for _, k := range []string{"CONTAINERS_REGISTRIES_CONF", "CONTAINERS_REGISTRIES_CONF_OVERRIDE", "REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"} {
-		t.Setenv(k, "") // so that it comes back
+		t.Setenv(k, "") // so that it is restored
 		if err := os.Unsetenv(k); err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ pull-from-mirror = "digest-only"
 insecure = true
 `,
 		".config/containers/registries.conf.d/x.conf":  "[aliases]\n\"short-name-of-a-test\" = \"three.example/x/y\"\n",
-		"etc/containers/registries.conf":               "unqualified-search-registries = [\"not.example\"]\n", // the user's file stands in its place
+		"etc/containers/registries.conf":               "unqualified-search-registries = [\"not.example\"]\n", // the user's file replaces it
 		"etc/containers/registries.conf.d/system.conf": "[[registry]]\nlocation = \"system.example\"\n[[registry.mirror]]\nlocation = \"cache.example\"\n",
 	})
 	c, err := r.settings()
@@ -147,8 +147,8 @@ insecure = true
 	}
 }
 
-// A login made without an XDG_RUNTIME_DIR is found when there is one, but a login
-// of another user is not.
+// A login made without an XDG_RUNTIME_DIR is found when there is one; a login of
+// another user is not.
 func TestLoginWithoutRuntimeDir(t *testing.T) {
 	uid := strconv.Itoa(os.Getuid())
 	r := podmanHome(t, map[string]string{
@@ -188,7 +188,7 @@ func TestLoginWithoutRuntimeDir(t *testing.T) {
 	}
 }
 
-// An XDG_RUNTIME_DIR that does not exist, or belongs to another user, counts as none.
+// An XDG_RUNTIME_DIR that does not exist, or belongs to another user, is ignored.
 func TestForeignRuntimeDir(t *testing.T) {
 	r := podmanHome(t, map[string]string{".config/containers/auth.json": `{"auths": {"a.example": {"auth": "am9lOnNlY3JldA=="}}}`})
 	dirs := []string{filepath.Join(r.root, "nowhere"), "/"}
@@ -199,7 +199,7 @@ func TestForeignRuntimeDir(t *testing.T) {
 		}
 		dirs = []string{dirs[0], other}
 	}
-	// Where there is none, podman looks into a directory that may be root's alone.
+	// Without one, podman looks into a directory that may belong to root alone.
 	closed := filepath.Join(r.root, "run/containers", strconv.Itoa(os.Getuid()))
 	if err := errors.Join(os.MkdirAll(closed, 0o700), os.Chmod(filepath.Dir(closed), 0)); err != nil {
 		t.Fatal(err)
@@ -221,7 +221,7 @@ func TestForeignRuntimeDir(t *testing.T) {
 	}
 }
 
-// Where names without a registry are looked for.
+// The registries in which names without a registry are looked up.
 func TestShortNames(t *testing.T) {
 	for _, tt := range []struct{ conf, want, err string }{
 		{"", "docker.io/library/foo:1", ""},

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// smallImage is an image of one layer, given by hand.
+// smallImage is an image with one layer, given directly.
 type smallImage struct{ manifest, config, layer []byte }
 
 func newSmallImage(t *testing.T, layer []byte) smallImage {
@@ -64,7 +64,7 @@ func (i smallImage) serve(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 
-// serveAs serves an image, one document of it by f.
+// serveAs serves an image; f serves one document of it.
 func (i smallImage) serveAs(t *testing.T, name string, f http.HandlerFunc) string {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

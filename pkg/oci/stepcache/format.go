@@ -16,56 +16,57 @@ import (
 
 // Tags: distribution-spec, "Pulling manifests": [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}.
 const (
-	stepTag = "step-" // and the key of the step
-	pastTag = "past-" // and a name for a stage of a declaration
+	stepTag = "step-" // followed by the key of the step
+	pastTag = "past-" // followed by a name for a stage of a declaration
 )
 
 var tagForm = lazyregexp.New(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 
-// Annotations of the manifest. All but the first four explain, and decide nothing.
+// Annotations of the manifest. All but the first four are for information, and are
+// not evaluated.
 const (
 	annotation = "org.carosio.carosbuild."
 
 	keyAnnotation    = annotation + "key"
-	parentAnnotation = annotation + "parent"      // key of the step below; left out where there is none
-	rootfsAnnotation = annotation + "rootfs"      // how many layers the configuration had named before
+	parentAnnotation = annotation + "parent"      // key of the step below; left out if there is none
+	rootfsAnnotation = annotation + "rootfs"      // number of layers that the configuration named before
 	formatAnnotation = annotation + "format"      // of these annotations
 	stageAnnotation  = annotation + "stage"       // id in the declaration
 	stepAnnotation   = annotation + "step"        // such as 2/5
 	titleAnnotation  = annotation + "title"       // such as RUN make
 	buildAnnotation  = annotation + "build"       // id of the build that ran the step
-	declAnnotation   = annotation + "declaration" // digest of its files
+	declAnnotation   = annotation + "declaration" // digest of the declaration's files
 	progAnnotation   = annotation + "version"     // of the program
 	snapAnnotation   = annotation + "packages"    // digest of the list of packages of the bootstrap
-	writeAnnotation  = annotation + "written"     // when, as in RFC 3339
-	pastAnnotation   = annotation + "past"        // digest of what is in the label of that name
+	writeAnnotation  = annotation + "written"     // time, as in RFC 3339
+	pastAnnotation   = annotation + "past"        // digest of the contents of the label of that name
 
 	format = "1"
 )
 
-// Meta says of a result what step it is of.
+// Meta describes the step of a result.
 type Meta struct {
 	Key    string // of the step
-	Parent string // key of the step that it is based on, "" for none
+	Parent string // key of the step that it is based on, or ""
 
 	Stage       string // id
 	Step, Steps int    // number of the step, from 1, and how many the stage has
 	Title       string // such as RUN make
 	Build       string // id of the build that ran it
-	Declaration string // digest of its files
+	Declaration string // digest of the declaration's files
 	Program     string // version
-	Packages    string // digest of the packages that the bootstrap below it has, "" for none
+	Packages    string // digest of the packages of the bootstrap that it is based on, or ""
 
-	Written time.Time // into the place
+	Written time.Time // when it was written to the place
 }
 
-// Result is what a step has left.
+// Result is the result of a step.
 type Result struct {
 	Layers []oci.Digest // digests of the uncompressed tars (diffIDs), the lowest first
 	Config oci.Config   // as it is between steps: its rootfs may name fewer layers
 }
 
-// Entry is a result that is in a place.
+// Entry is a result in a place.
 type Entry struct {
 	Meta
 	Result
@@ -85,7 +86,7 @@ func Tag(key string) (string, error) {
 func image(m Meta, r Result) (oci.Stored, error) {
 	named := r.Config.RootFS.DiffIDs
 	if len(named) > len(r.Layers) || !slices.Equal(named, r.Layers[:len(named)]) {
-		return oci.Stored{}, errors.New("the configuration names other layers than there are")
+		return oci.Stored{}, errors.New("the layers in the configuration are not those of the result")
 	}
 	c := r.Config
 	c.SetLayers(append([]oci.Digest{}, r.Layers...))
@@ -123,13 +124,14 @@ type notFor struct{ why string }
 
 func (e *notFor) Error() string { return e.why }
 
-// parse is what annotations and an image's contents say, if it is the result of a key.
+// parse returns what annotations and an image's contents say, if the image is the
+// result of a key.
 func parse(key, parent string, notes map[string]string, c oci.Contents) (Entry, error) {
 	e := Entry{Meta: Meta{
 		Key: notes[keyAnnotation], Parent: notes[parentAnnotation], Stage: notes[stageAnnotation], Title: notes[titleAnnotation],
 		Build: notes[buildAnnotation], Declaration: notes[declAnnotation], Program: notes[progAnnotation], Packages: notes[snapAnnotation],
 	}}
-	e.Written, _ = time.Parse(time.RFC3339, notes[writeAnnotation]) // zero where it is none
+	e.Written, _ = time.Parse(time.RFC3339, notes[writeAnnotation]) // zero if there is none
 	_, _ = fmt.Sscanf(notes[stepAnnotation], "%d/%d", &e.Step, &e.Steps)
 	switch {
 	case notes[formatAnnotation] != format:
@@ -137,7 +139,7 @@ func parse(key, parent string, notes map[string]string, c oci.Contents) (Entry, 
 	case e.Key != key:
 		return e, &notFor{fmt.Sprintf("it says that it is of the key %.80q", e.Key)}
 	case e.Parent != parent:
-		return e, &notFor{fmt.Sprintf("it is based on another step than the one of the declaration: %.80q", e.Parent)}
+		return e, &notFor{fmt.Sprintf("it is based on another step than in the declaration: %.80q", e.Parent)}
 	}
 	e.Config = c.Config
 	for _, l := range c.Layers {
@@ -150,7 +152,7 @@ func parse(key, parent string, notes map[string]string, c oci.Contents) (Entry, 
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 || n > len(e.Layers) {
-		return e, &notFor{fmt.Sprintf("%.80q is not how many layers its configuration names", text)}
+		return e, &notFor{fmt.Sprintf("%.80q is not a valid number of layers", text)}
 	}
 	e.Config.RootFS.DiffIDs = slices.Clone(e.Layers[:n])
 	return e, nil

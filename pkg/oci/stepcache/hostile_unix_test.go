@@ -20,8 +20,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/registry"
 )
 
-// A directory that somebody else has prepared ends in an error, and neither in endless waiting
-// nor in changes to other directories.
+// A directory that somebody else has prepared gives an error. Nothing hangs, and no other
+// directory is changed.
 func TestHostileDirectory(t *testing.T) {
 	l := layer(ocitest.MakeTar(t, ocitest.Reg("f", "1")))
 	write := func(t *testing.T, p *Place, key string) error {

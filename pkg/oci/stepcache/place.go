@@ -14,17 +14,17 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/registry"
 )
 
-// ErrNone says that a place has no result of a step.
+// ErrNone says that a place does not have the result of a step.
 var ErrNone = errors.New("no such result")
 
-// Place is where results are: a repository of a registry or a directory.
+// Place is a place with results: a repository of a registry or a directory.
 type Place struct {
 	Name   string // as it was given
 	Limits oci.Limits
 	images images
 }
 
-// images are those of a registry's repository, or of a layout.
+// images are the images of a registry's repository, or of a layout.
 type images interface {
 	Image(ctx context.Context, tag string) (oci.Source, error)
 	Write(ctx context.Context, tag string, image oci.Stored, t oci.Transfer, o oci.PushOptions) error
@@ -32,8 +32,8 @@ type images interface {
 	Remove(ctx context.Context, images map[string]oci.Digest) error
 }
 
-// Open prepares the use of a place, named REGISTRY/REPOSITORY or oci:DIR, as long as
-// ctx. Nothing is looked up yet.
+// Open prepares the use of a place, named REGISTRY/REPOSITORY or oci:DIR. It is
+// valid as long as ctx. Nothing is looked up yet.
 func Open(ctx context.Context, client registry.Client, ref string) (*Place, error) {
 	p := &Place{Name: strings.TrimPrefix(ref, "docker://"), Limits: oci.Limits{}.WithDefaults()}
 	r, err := oci.ParseReference(ref)
@@ -51,7 +51,7 @@ func Open(ctx context.Context, client registry.Client, ref string) (*Place, erro
 	return p, err
 }
 
-// Check refuses a name that no place has.
+// Check refuses a name that is not valid for a place.
 func Check(ref string) error {
 	r, err := oci.ParseReference(ref)
 	if err != nil {
@@ -80,9 +80,9 @@ func Check(ref string) error {
 	return nil
 }
 
-// Lookup is the result of a step, whose parent is the step that it is based on, or
-// ErrNone. Its layers are not fetched. An error for which Unusable is true is about
-// this result, and another one about the place.
+// Lookup returns the result of a step, whose parent is the step that it is based
+// on, or ErrNone. Its layers are not fetched. An error for which Unusable is true
+// is about this result, and any other error is about the place.
 func (p *Place) Lookup(ctx context.Context, key, parent string) (Entry, error) {
 	tag, err := Tag(key)
 	if err != nil {
@@ -115,15 +115,16 @@ func (p *Place) entry(ctx context.Context, src oci.Source, key, parent string) (
 	return parse(key, parent, m.Annotations, c)
 }
 
-// Unusable reports whether an error of Lookup is about that result alone: it is not
-// what it should be. Otherwise the place cannot be reached or refuses to answer.
+// Unusable reports whether an error of Lookup is about that result alone: it is
+// damaged, or not the result of the step. Otherwise the place cannot be reached or
+// refuses to answer.
 func Unusable(err error) bool {
 	var access *registry.AccessError
 	return !registry.IsNetwork(err) && !errors.As(err, &access)
 }
 
 // Put writes the result of a step: layers gives the contents of its layers. A tag never
-// names what is not there.
+// names an image with missing parts.
 func (p *Place) Put(ctx context.Context, m Meta, r Result, layers []oci.StoredLayer, t oci.Transfer, o oci.PushOptions) error {
 	tag, err := Tag(m.Key)
 	if err != nil {
@@ -140,8 +141,8 @@ func (p *Place) Put(ctx context.Context, m Meta, r Result, layers []oci.StoredLa
 	return p.images.Write(ctx, tag, img, t, o)
 }
 
-// PutPast remembers what a stage was made of, under a name for it, which is usable in a
-// tag: an image without layers, whose label has the text.
+// PutPast stores what a stage was made from, under a name that is valid in a tag: as an
+// image without layers, with the text in a label.
 func (p *Place) PutPast(ctx context.Context, name string, past []byte, at time.Time, t oci.Transfer, o oci.PushOptions) error {
 	c := oci.NewConfig("")
 	c.Config.Labels = map[string]string{pastAnnotation: string(past)}
@@ -155,7 +156,7 @@ func (p *Place) PutPast(ctx context.Context, name string, past []byte, at time.T
 	return p.images.Write(ctx, pastTag+name, oci.Stored{ID: oci.DigestOf(config).Hex, Config: config, Annotations: notes}, t, o)
 }
 
-// Past is what a stage was made of, or ErrNone.
+// Past returns what a stage was made from, or ErrNone.
 func (p *Place) Past(ctx context.Context, name string) ([]byte, error) {
 	if !tagForm().MatchString(pastTag + name) {
 		return nil, ErrNone

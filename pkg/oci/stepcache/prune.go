@@ -15,10 +15,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// Prune removes what was written before a time, or only looks for it; then it is what a
-// removal would remove. Removed and kept are numbers of results, without the notes of
-// stages that "why" reads, which go by the same rule. Images of others in the
-// same place stay, and a result that has another tag as well does.
+// Prune removes results written before a time. If look is set, it removes nothing and
+// returns what it would remove. Removed and kept count results; the notes of stages
+// that "why" reads are removed by the same rule, but not counted. Other images in the
+// same place are kept, and so is a result that has another tag as well.
 func (p *Place) Prune(ctx context.Context, before time.Time, look bool) (removed, kept int, err error) {
 	tags, err := p.images.Tags(ctx)
 	if err != nil {
@@ -64,7 +64,7 @@ func (p *Place) Prune(ctx context.Context, before time.Time, look bool) (removed
 	return removed, kept, err
 }
 
-// results is how many results the image of a tag is.
+// results is the number of results of a tag: 1 or 0.
 func results(tag string) int {
 	if strings.HasPrefix(tag, stepTag) {
 		return 1
@@ -79,8 +79,8 @@ type age struct {
 	manifest oci.Digest
 }
 
-// age is that of the image of a tag; nil where there is none, or something else of
-// somebody else.
+// age is the age of a tag's image; nil if there is none, or if the image is not
+// readable and belongs to somebody else.
 func (p *Place) age(ctx context.Context, tag string) (*age, error) {
 	ours := strings.HasPrefix(tag, stepTag) || strings.HasPrefix(tag, pastTag)
 	src, err := p.images.Image(ctx, tag)
@@ -95,7 +95,7 @@ func (p *Place) age(ctx context.Context, tag string) (*age, error) {
 		return nil, fmt.Errorf("%s: %w", tag, err)
 	}
 	a := &age{ours: ours && m.Annotations[formatAnnotation] != ""}
-	a.written, _ = time.Parse(time.RFC3339, m.Annotations[writeAnnotation]) // zero where it is none
+	a.written, _ = time.Parse(time.RFC3339, m.Annotations[writeAnnotation]) // zero if there is none
 	if a.manifest, err = src.Image.Digest(); err != nil {
 		return nil, fmt.Errorf("%s: %w", tag, err)
 	}

@@ -56,7 +56,7 @@ func TestTag(t *testing.T) {
 	}
 }
 
-// place is an empty one in a directory.
+// place is an empty place in a directory.
 func place(t *testing.T) (*Place, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -85,7 +85,7 @@ func put(t *testing.T, p *Place, m Meta, layers ...oci.StoredLayer) {
 	}
 }
 
-// What is said of a result comes back.
+// Everything that is stored about a result is returned.
 func TestMeta(t *testing.T) {
 	p, _ := place(t)
 	want := Meta{Key: "k", Parent: "p", Stage: "020-caros", Step: 2, Steps: 5, Title: "RUN \"a\"\n<&>", Build: "b", Declaration: "d", Program: "1.2", Packages: "x", Written: time.Unix(1e9, 0).UTC()}
@@ -102,7 +102,7 @@ func TestMeta(t *testing.T) {
 	}
 }
 
-// A configuration that names layers which there are not cannot be written.
+// A configuration that names layers which do not exist cannot be written.
 func TestOtherLayers(t *testing.T) {
 	p, _ := place(t)
 	l := layer(ocitest.MakeTar(t, ocitest.Reg("f", "1")))
@@ -129,7 +129,8 @@ func TestPast(t *testing.T) {
 	}
 }
 
-// What is old goes, with the blobs that nothing else has; images of others stay.
+// Old results are removed, with the blobs that nothing else uses; other images are
+// kept.
 func TestPrune(t *testing.T) {
 	p, dir := place(t)
 	base, old, fresh := layer(ocitest.MakeTar(t, ocitest.Reg("f", "base"))), layer(ocitest.MakeTar(t, ocitest.Reg("f", "old"))), layer(ocitest.MakeTar(t, ocitest.Reg("f", "new")))
@@ -163,7 +164,7 @@ func TestPrune(t *testing.T) {
 			t.Errorf("only look %v: removed %d, kept %d, %v", look, removed, stay, err)
 		}
 	}
-	if after := count(); before-after != 2 && before-after != 1 { // the manifest, and its configuration if no other has it
+	if after := count(); before-after != 2 && before-after != 1 { // the manifest, and its configuration if no other image has it
 		t.Errorf("of %d blobs, %d are left", before, after)
 	}
 	for key, want := range map[string]bool{"old": false, "kept": true, "new": true} {
@@ -188,7 +189,7 @@ func TestPrune(t *testing.T) {
 	}
 }
 
-// What somebody has written anew meanwhile is not removed.
+// A result that has been written anew meanwhile is not removed.
 func TestRemoveMoved(t *testing.T) {
 	p, _ := place(t)
 	put(t, p, Meta{Key: "k"}, layer(ocitest.MakeTar(t, ocitest.Reg("f", "1"))))
@@ -200,5 +201,5 @@ func TestRemoveMoved(t *testing.T) {
 	}
 }
 
-// unusedForTest is more than a layout keeps blobs that no image has.
+// unusedForTest is longer than a layout keeps unreferenced blobs.
 const unusedForTest = 24 * time.Hour

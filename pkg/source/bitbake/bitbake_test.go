@@ -22,7 +22,7 @@ func TestBBLayers(t *testing.T) {
 	}
 }
 
-// A list of layers takes the place of the usual one, and text stands in front of it.
+// A list of layers replaces the default one, and text is put in front of it.
 func TestBBLayersListed(t *testing.T) {
 	l := Layers{Base: "core", Trees: []Layer{{Name: "bitbake"}}, Paths: []string{"meta-x", "meta"}, Head: []string{"# a\nA = 1\n", "B = 2"}}
 	_, got, _ := strings.Cut(BBLayers(l, Era{Modern: true}), "\n\n")
@@ -44,8 +44,8 @@ func TestLocalConf(t *testing.T) {
 	}
 }
 
-// TestCommand runs the command with a script in bitbake's place: no word of it
-// may mean anything to the shell.
+// TestCommand runs the command with a script in place of bitbake: none of its words
+// may have a meaning for the shell.
 func TestCommand(t *testing.T) {
 	if _, err := os.Stat("/bin/bash"); err != nil {
 		t.Skip("no bash")

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package bitbake makes what a bitbake build inside of a stage needs: its two
-// configuration files, its command, and what its output says. It runs nothing
-// and opens no files. Contents and places are those of redomat.
+// Package bitbake makes what a bitbake build inside a stage needs: its two
+// configuration files and its command. It also parses bitbake's output. It runs
+// nothing and opens no files. Contents and paths are those of redomat.
 package bitbake
 
 import (
@@ -10,44 +10,44 @@ import (
 	"strings"
 )
 
-// The places inside of a stage.
+// Paths inside a stage.
 const (
-	SourceDir = "/REDO/source"             // git trees: the base layer's, and the others in it
+	SourceDir = "/REDO/source"             // git trees: the base layer's, and the others below it
 	BuildDir  = "/REDO/build"              // TOPDIR
 	ConfDir   = BuildDir + "/conf"         // bblayers.conf, local.conf, sanity.conf
 	Downloads = "/REDO/download"           // DL_DIR
-	SState    = BuildDir + "/sstate-cache" // SSTATE_DIR, where nothing sets it
-	BuildID   = SourceDir + "/BUILDID"     // the build's id, no newline
+	SState    = BuildDir + "/sstate-cache" // SSTATE_DIR, unless something sets it
+	BuildID   = SourceDir + "/BUILDID"     // the build's id, without a newline
 )
 
-// Layer is a git tree with layers of bitbake's.
+// Layer is a git tree with bitbake layers.
 type Layer struct {
-	Name    string   `json:"name"`             // of the directory inside the base layer's
-	Subdirs []string `json:"subdirs,omitzero"` // that are layers; none means the tree itself
+	Name    string   `json:"name"`             // name of its directory below the base layer's
+	Subdirs []string `json:"subdirs,omitzero"` // directories that are layers; none means the tree itself
 }
 
-// Dir is the tree of a layer; base is the name of the base layer's directory,
-// and layer "" the base layer.
+// Dir is the directory of a layer's tree; base is the name of the base layer's
+// directory, and layer "" means the base layer.
 func Dir(base, layer string) string { return path.Join(SourceDir, base, layer) }
 
-// Era says which files a base layer needs.
+// Era says which settings a base layer needs.
 type Era struct {
-	Poky   bool // meta-poky has the place of meta-yocto: since 2.1
-	Modern bool // no image-mklibs and image-prelink any more, HALT for ABORT: since 3.4
+	Poky   bool // meta-poky instead of meta-yocto: since 2.1
+	Modern bool // no more image-mklibs and image-prelink, HALT instead of ABORT: since 3.4
 }
 
-// MkLibs is a class that base layers have until the modern ones.
+// MkLibs is a class that exists in base layers before the modern ones.
 const MkLibs = "meta/classes/image-mklibs.bbclass"
 
-// Layers are those of a build.
+// Layers are the layers of a build.
 type Layers struct {
 	Base  string   `json:"base"`           // name of the base layer's directory
-	Trees []Layer  `json:"trees,omitzero"` // beside the base layer
+	Trees []Layer  `json:"trees,omitzero"` // trees below the base layer
 	Paths []string `json:"paths,omitzero"` // directories below Base that are layers, in order; nil means Base's own two and those of Trees
 	Head  []string `json:"head,omitzero"`  // text for bblayers.conf, in front of BBLAYERS
 }
 
-// dirs are the directories that are layers; distro is the base layer's second one.
+// dirs are the layer directories; distro is the second one of the base layer.
 func (l Layers) dirs(distro string) []string {
 	var dirs []string
 	for _, p := range l.Paths {
@@ -74,7 +74,7 @@ func BBLayers(l Layers, era Era) string {
 	switch {
 	case era.Poky:
 		distro, version = "meta-poky", "LCONF_VERSION = \"7\"\nPOKY_BBLAYERS_CONF_VERSION = \"2\""
-	case era.Modern && l.Paths != nil: // OE-core alone
+	case era.Modern && l.Paths != nil: // OE-core without poky
 		version = `LCONF_VERSION = "7"`
 	}
 	return `# LCONF_VERSION tells which form of this file it is: bitbake's sanity
@@ -88,7 +88,7 @@ BBFILES ?= ""
 `
 }
 
-// header is what local.conf begins with.
+// header is the beginning of local.conf.
 func header(modern bool) string {
 	classes, stop, version := "buildstats image-mklibs image-prelink", "ABORT", "1"
 	if modern {
@@ -116,7 +116,7 @@ func LocalConf(era Era, fragments []string) string {
 	return header(era.Modern) + joined(fragments)
 }
 
-// joined are texts, each of which ends with a line break.
+// joined joins texts, each of which gets a line break at its end.
 func joined(fragments []string) string {
 	var b strings.Builder
 	for _, f := range fragments {
@@ -128,8 +128,8 @@ func joined(fragments []string) string {
 	return b.String()
 }
 
-// Command is what runs bitbake for some targets, or a task of theirs. No word
-// of it is looked at by a shell.
+// Command is the command that runs bitbake for some targets, or for one of their
+// tasks. The shell does not interpret any of its words.
 func Command(base, task string, targets []string) []string {
 	args := []string{
 		"/bin/bash", "-c", `carosbuild_args=("${@:3}"); source "$1" "$2" && exec bitbake "${carosbuild_args[@]}"`, "bitbake",

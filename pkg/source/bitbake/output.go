@@ -10,21 +10,22 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// Progress is how far bitbake says it is.
+// Progress is bitbake's progress according to its output.
 type Progress struct {
 	What        string // "bitbake" or "bitbake setscene"
-	Done, Total int64  // tasks that ran, and all that will
+	Done, Total int64  // number of tasks that ran, and of all tasks
 }
 
-// Lines of bitbake's that tell, of its versions from 1.28 (jethro) to 2.8.
+// Lines of bitbake's output that say something, in versions from 1.28 (jethro) to
+// 2.8.
 var (
 	runningTask  = lazyregexp.New(`^NOTE: Running (setscene |noexec )?task (\d{1,9}) of (\d{1,9}) \(`)
 	currentTasks = lazyregexp.New(`^Currently +\d+ running tasks? \((\d{1,9}) of (\d{1,9})`)
 	failedLog    = lazyregexp.New(`^ERROR: (?:.* )?Logfile of failure stored in: (/[!-~]+)$`)
 )
 
-// ParseProgress reads a line of output. "Running task 5 of 9" says that 4 are
-// through or on their way.
+// ParseProgress parses a line of output. "Running task 5 of 9" means that 4 have
+// finished or are running.
 func ParseProgress(line string) (Progress, bool) {
 	if m := runningTask().FindStringSubmatch(line); m != nil {
 		p := Progress{What: "bitbake"}
@@ -39,7 +40,7 @@ func ParseProgress(line string) (Progress, bool) {
 	return Progress{}, false
 }
 
-// counted sets the numbers of what has digits only.
+// counted sets the numbers from texts that contain only digits.
 func (p Progress) counted(at, of string) (Progress, bool) {
 	n, _ := strconv.ParseInt(at, 10, 64)
 	p.Total, _ = strconv.ParseInt(of, 10, 64)
@@ -47,8 +48,8 @@ func (p Progress) counted(at, of string) (Progress, bool) {
 	return p, n >= 1 && n <= p.Total
 }
 
-// FailedLog is the log that a line of output names as that of a failed task: an
-// absolute path inside the stage.
+// FailedLog is the log of a failed task that a line of output names: an absolute
+// path inside the stage.
 func FailedLog(line string) (string, bool) {
 	if m := failedLog().FindStringSubmatch(strings.TrimRight(line, " \r")); m != nil {
 		return path.Clean(m[1]), true
@@ -56,8 +57,8 @@ func FailedLog(line string) (string, bool) {
 	return "", false
 }
 
-// LogName is the name that a task's log is kept under: recipe, version and
-// task, out of .../RECIPE/VERSION/temp/log.do_TASK.PID.
+// LogName is the name under which a task's log is kept: recipe, version and task,
+// from .../RECIPE/VERSION/temp/log.do_TASK.PID.
 func LogName(log string) string {
 	parts := strings.Split(strings.Trim(path.Clean(log), "/"), "/")
 	if n := len(parts); n >= 4 && parts[n-2] == "temp" {
@@ -68,5 +69,5 @@ func LogName(log string) string {
 	return strings.Join(parts, "-")
 }
 
-// CookerLogs is where bitbake keeps its own logs, below the build directory.
+// CookerLogs is the directory of bitbake's own logs, below the build directory.
 const CookerLogs = BuildDir + "/tmp/log/cooker"

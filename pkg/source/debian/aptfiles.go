@@ -13,21 +13,21 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
-// StepFiles are what lets apt in a step use the host's mirrors.
+// StepFiles are the files that let apt in a step use the host's mirrors.
 type StepFiles struct {
 	Files map[string]string // by absolute path below RunDir
-	Dirs  map[string]string // directories of the host, by absolute path below RunDir
+	Dirs  map[string]string // directories of the host, by the absolute path below RunDir where they are mounted
 }
 
-// hostRE are the names of servers that can be part of an option's name.
+// hostRE matches server names that can be part of an option's name.
 var hostRE = lazyregexp.New(`^[a-z0-9][a-z0-9.-]*$`)
 
 // AptFiles are files and directories that let apt inside a stage use the host's
-// mirrors, proxy and date checks while an image is built, without a trace in
-// the image: bind them and set APT_CONFIG to AptConfig. Sources in the image's
-// sources.list.d stay in force. Suites named in without are left out. Passwords
-// are not among it: relay is the address of a Relay, or "" to do without what
-// needs one.
+// mirrors, proxy and date checks while an image is built, without a trace in the
+// image: bind them and set APT_CONFIG to AptConfig. Sources in the image's
+// sources.list.d stay in force. Suites named in without are left out. The files
+// contain no passwords: relay is the address of a Relay; if it is "", mirrors and
+// proxies with a password are left out.
 func (b Bootstrap) AptFiles(h Host, without []string, relay string) (StepFiles, error) {
 	archives, err := b.archives(h)
 	if err != nil {
@@ -46,7 +46,7 @@ func (b Bootstrap) AptFiles(h Host, without []string, relay string) (StepFiles, 
 		{"Acquire::Check-Date", falseIf(h.IgnoreDate)},
 	} {
 		if strings.ContainsAny(o.value, "\"\n\\") {
-			return StepFiles{}, fmt.Errorf("the host's %s holds a character that an apt configuration cannot", o.name)
+			return StepFiles{}, fmt.Errorf("the host's %s has a character that is not possible in an apt configuration", o.name)
 		}
 		if o.value != "" {
 			fmt.Fprintf(&conf, "%s \"%s\";\n", o.name, o.value)
@@ -56,20 +56,20 @@ func (b Bootstrap) AptFiles(h Host, without []string, relay string) (StepFiles, 
 	return StepFiles{Files: map[string]string{AptConfig: conf.String(), list: sources}, Dirs: step.dirs}, nil
 }
 
-// stepApt works out what apt in a step is told of the host's mirrors.
+// stepApt determines what apt in a step is told about the host's mirrors.
 type stepApt struct {
 	host    Host
 	relay   string
 	main    archive
 	dirs    map[string]string
-	through []string // servers that the relay knows a password for
+	through []string // servers for which the relay has a password
 }
 
-// address is how a step names an archive: a directory of the host has a place
-// of its own there, and a mirror with a password a plain address.
+// address is the address of an archive in a step: a directory of the host has a
+// mount point of its own, and a mirror with a password gets an address without one.
 func (s *stepApt) address(a archive) string {
 	u, err := url.Parse(a.URL)
-	if err != nil { // checked before
+	if err != nil { // has been checked
 		return a.URL
 	}
 	if u.Scheme == "file" {
@@ -88,7 +88,7 @@ func (s *stepApt) address(a archive) string {
 	return a.URL
 }
 
-// exceptions are the servers that have other proxies than the rest.
+// exceptions are the servers whose proxies differ from the others'.
 func (s *stepApt) exceptions() string {
 	var b strings.Builder
 	for _, host := range s.host.NoProxy {
@@ -105,7 +105,7 @@ func (s *stepApt) exceptions() string {
 	return b.String()
 }
 
-// forStep is a proxy as a step may know it.
+// forStep is a proxy in the form that a step may see.
 func forStep(proxy, relay string) string {
 	switch {
 	case !hasLogin(proxy):

@@ -107,8 +107,8 @@ func parseDeb822(text string) ([]sourceEntry, error) {
 var snapshotPathRE = lazyregexp.New(`/[0-9]{8}(T[0-9]{6}Z)?$`)
 
 // isOf reports whether e is the own archive of distribution d: the suite is one of
-// its names, main is asked for, and either its keyring signs it or the address
-// ends as its mirrors do. Other projects name their suites alike.
+// its names, main is one of the components, and either its keyring signs it or the
+// address ends like that of its mirrors. Other projects use the same suite names.
 func (e sourceEntry) isOf(d distribution) bool {
 	address, _ := splitLogin(e.URI)
 	u, err := url.Parse(address)
@@ -126,7 +126,7 @@ func (e sourceEntry) isOf(d distribution) bool {
 	if e.isSecurity() {
 		dirs = d.securityDirs
 	}
-	own := e.SignedBy == "" || e.isSecurity() && d.name == debian // whose security archives have another name
+	own := e.SignedBy == "" || e.isSecurity() && d.name == debian // its security archives have another name
 	return own && slices.Contains(dirs, path.Base(p))
 }
 

@@ -13,24 +13,24 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/signed"
 )
 
-// asked is what all archives of one Resolve are read for.
+// asked has the parameters that all archives of one Resolve share.
 type asked struct {
 	b    Bootstrap
 	h    Host
 	keys signed.Keys
-	from []string // files of keys
+	from []string // of the keys
 	now  time.Time
 }
 
-// offer is what one archive has.
+// offer is what one archive offers.
 type offer struct {
 	release release
 	texts   []string // Packages files
-	absent  bool     // the mirror does not have the suite, and need not
+	absent  bool     // the mirror does not have the suite, which is optional
 }
 
-// readArchive reads a suite's release and Packages files. The mirror may be
-// renewed in between, so what does not fit together is read once more.
+// readArchive reads a suite's release and Packages files. The mirror may change in
+// between, so inconsistent files are read once more.
 func (f *Fetcher) readArchive(ctx context.Context, q asked, a archive) (offer, error) {
 	for n := 0; ; n++ {
 		rel, err := f.readRelease(ctx, q, a)
@@ -55,7 +55,7 @@ func (f *Fetcher) readArchive(ctx context.Context, q asked, a archive) (offer, e
 		}
 		if n == 1 || ctx.Err() != nil || isLocal(err) {
 			if s := (*transferError)(nil); isMissing(err) || errors.As(err, &s) {
-				err = fmt.Errorf("%w; does the mirror hold parts of two states?", err)
+				err = fmt.Errorf("%w; is the mirror being updated?", err)
 			}
 			return offer{}, q.explain(a, err, false)
 		}
@@ -68,8 +68,8 @@ func isMissing(err error) bool {
 	return ok && (s.code == http.StatusNotFound || s.code == http.StatusGone)
 }
 
-// explain says which attribute could help. A suite that no distribution has,
-// and the mirror neither, is a mistake of the declaration.
+// explain says which attribute could help. A suite that neither a known
+// distribution nor the mirror has is a mistake of the declaration.
 func (q asked) explain(a archive, err error, missing bool) error {
 	if isLocal(err) {
 		return err
@@ -78,7 +78,7 @@ func (q asked) explain(a archive, err error, missing bool) error {
 	switch {
 	case a.Security && AsMistakes(err) == nil:
 		m := &Mistake{Attr: "security-mirror", Value: q.b.SecurityMirror, Err: err}
-		m.Hint = fmt.Sprintf("%s=%q does without, and an address names another mirror", m.Attr, NoMirror)
+		m.Hint = fmt.Sprintf("%s=%q leaves them out, an address names another mirror", m.Attr, NoMirror)
 		if missing {
 			m.Text = fmt.Sprintf("the mirror %s has no suite %s", a.URL, a.Suite)
 			return m
@@ -105,8 +105,8 @@ func (q asked) explain(a archive, err error, missing bool) error {
 	return err
 }
 
-// readRelease reads what says which files a suite has: InRelease, signed
-// within, or else Release with a signature beside it.
+// readRelease reads the list of a suite's files: InRelease, which contains its
+// signature, or else Release with a separate signature.
 func (f *Fetcher) readRelease(ctx context.Context, q asked, a archive) (release, error) {
 	dir := a.URL + "/dists/" + a.Suite + "/"
 	address := dir + "InRelease"
@@ -134,7 +134,7 @@ func (f *Fetcher) readRelease(ctx context.Context, q asked, a archive) (release,
 	return rel, nil
 }
 
-// readSigned reads a file that holds its own signature.
+// readSigned reads a file that contains its own signature.
 func (f *Fetcher) readSigned(ctx context.Context, q asked, address string) (string, error) {
 	message, err := f.revalidate(ctx, address)
 	if err != nil {
@@ -147,8 +147,8 @@ func (f *Fetcher) readSigned(ctx context.Context, q asked, address string) (stri
 	return text, nil
 }
 
-// readDetached reads a file with its signature beside it. The mirror may be
-// renewed between the two, so they are read twice before they count as wrong.
+// readDetached reads a file with a separate signature. The mirror may change
+// between the two requests, so a mismatch counts only the second time.
 func (f *Fetcher) readDetached(ctx context.Context, q asked, address string) (string, error) {
 	for n := 0; ; n++ {
 		message, err := f.revalidate(ctx, address)
@@ -171,7 +171,7 @@ func (f *Fetcher) readDetached(ctx context.Context, q asked, address string) (st
 	}
 }
 
-// untrusted is about a release file that no known key has signed well.
+// untrusted explains a release file without a good signature of a known key.
 func (q asked) untrusted(address string, err error) error {
 	u, ok := errors.AsType[*signed.UnknownKeys](err)
 	if !ok {

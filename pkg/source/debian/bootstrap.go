@@ -13,31 +13,31 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
-// Defaults of a Bootstrap that says nothing else.
+// Defaults for what a Bootstrap leaves out.
 const (
 	DefaultVariant = "minbase"
 
-	// Debian's public alias carries the security archive beside the main one.
+	// Debian's public alias has the security archive beside the main one.
 	DefaultMirror         = "http://ftp.debian.org/debian"
 	DefaultSecurityMirror = "http://ftp.debian.org/debian-security"
 
-	// NoMirror as SecurityMirror does without the security archive.
+	// NoMirror as SecurityMirror leaves out the security archive.
 	NoMirror = "none"
 
 	snapshotMark = "{snapshot}"
 )
 
-// Bootstrap is what a declaration asks for. Suite is obligatory.
+// Bootstrap is what a declaration asks for. Suite is required.
 type Bootstrap struct {
 	Suite      string   `json:"suite"`               // code name or suite name, as under dists/
-	Arch       string   `json:"arch,omitempty"`      // Debian architecture; "" is that of the program
+	Arch       string   `json:"arch,omitempty"`      // Debian architecture; "" is the program's own
 	Variant    string   `json:"variant,omitempty"`   // one of Variants; "" is minbase
 	Components []string `json:"components,omitzero"` // nil is main
 	Packages   []string `json:"packages,omitzero"`   // further packages, each NAME, NAME:ARCH, NAME=VERSION or NAME:ARCH=VERSION
 
 	Keyring        string `json:"keyring,omitempty"`         // path of an OpenPGP keyring; "" is the host's
-	Mirror         string `json:"mirror,omitempty"`          // "" is the host's; may hold {snapshot}
-	SecurityMirror string `json:"security_mirror,omitempty"` // likewise; "none" does without
+	Mirror         string `json:"mirror,omitempty"`          // "" is the host's; may contain {snapshot}
+	SecurityMirror string `json:"security_mirror,omitempty"` // likewise; "none" leaves it out
 	Snapshot       string `json:"snapshot,omitempty"`        // yyyymmddThhmmssZ, replaces {snapshot} of the mirrors
 }
 
@@ -47,14 +47,14 @@ var (
 	snapshotRE  = lazyregexp.New(`^[0-9]{8}T[0-9]{6}Z$`)
 )
 
-// Variants are the names known, the smallest first: essential has no apt,
-// buildd has build-essential too.
+// Variants are the known variants, the smallest first: essential has no apt, buildd
+// has build-essential too.
 func Variants() []string {
 	return []string{"essential", "apt", "minbase", "required", "buildd", "important", "standard"}
 }
 
-// priorities are those that a variant takes besides Essential packages and
-// apt. Those beyond required are installed by apt inside the sandbox, as
+// priorities are those that a variant takes in addition to Essential packages and
+// apt. Packages beyond required are installed by apt inside the sandbox, as
 // Packages are.
 func (b Bootstrap) priorities() []string {
 	switch b.variant() {
@@ -110,7 +110,8 @@ func parseWish(word string) (wish, bool) {
 	return wish{name, arch, version}, ok
 }
 
-// foreign are the architectures beside b's own that packages are asked for in.
+// foreign are the architectures other than b's own for which packages are asked
+// for.
 func (b Bootstrap) foreign() []string {
 	var list []string
 	for _, p := range b.Packages {
@@ -121,8 +122,8 @@ func (b Bootstrap) foreign() []string {
 	return list
 }
 
-// checkMirror says what is wrong with an address; the error goes on after what
-// the address is for, and has no password in it.
+// checkMirror checks an address. The error continues a sentence that begins with
+// the purpose of the address, and contains no password.
 func checkMirror(raw string) error {
 	u, err := url.Parse(strings.ReplaceAll(raw, snapshotMark, "x"))
 	switch {
@@ -136,7 +137,7 @@ func checkMirror(raw string) error {
 		return fmt.Errorf("%q is not an http, https or file address", withoutLogin(raw))
 	}
 	if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == '"' || r == '[' || r > '~' }) {
-		return fmt.Errorf("%q holds a character that a sources.list cannot", withoutLogin(raw))
+		return fmt.Errorf("%q has a character that is not possible in a sources.list", withoutLogin(raw))
 	}
 	return nil
 }
@@ -162,7 +163,7 @@ func (b Bootstrap) components() []string {
 	return b.Components
 }
 
-// Arch is Debian's name of an architecture of Go; 32-bit arm is armhf.
+// Arch is Debian's name for an architecture of Go; 32-bit arm is armhf.
 func Arch(goarch string) string {
 	switch goarch {
 	case "386":
@@ -180,15 +181,15 @@ func Arch(goarch string) string {
 // archive is one suite of one mirror.
 type archive struct {
 	Suite    string
-	URL      string // where it is read from, no slash at the end
-	Public   string // what the result's sources.list names
+	URL      string // where it is read from, without a slash at the end
+	Public   string // the address in the result's sources.list
 	Security bool
 	Updates  bool // may be absent
 	Snapshot bool // Public names a snapshot, whose Valid-Until has passed
 }
 
-// archives lists the suites that b is made of: the suite itself, its updates
-// and its security updates. Suites that are a part of another one, unstable and
+// archives lists the suites that b is made from: the suite itself, its updates and
+// its security updates. Suites that are part of another one, unstable and
 // experimental have neither.
 func (b Bootstrap) archives(h Host) ([]archive, error) {
 	d, _ := distributionOf(b.Suite)
@@ -218,17 +219,17 @@ func (b Bootstrap) archives(h Host) ([]archive, error) {
 	return append(list, archive{Suite: suite, URL: m.read, Public: m.public, Security: true, Snapshot: m.old}), nil
 }
 
-// place is where an archive is.
+// place is the address of an archive.
 type place struct {
 	read, public string
 	old          bool // public is a snapshot
 }
 
-// mirror picks where to read from and what the result names: the declared one
-// for both, else the host's for reading and the public alias for the result,
-// so that the result does not depend on the host. A directory of this machine
-// is of the host, whatever names it. Old states come from a mirror that has a place
-// for their time in its address.
+// mirror chooses the address to read from and the address in the result. A declared
+// mirror is used for both. Otherwise the host's is read and the result has the
+// public alias, so that the result does not depend on the host. A directory of this
+// machine counts as the host's, even if it is declared. Old states come from a
+// mirror whose address has a place for the time.
 func (b Bootstrap) mirror(attr, declared, host, alias string, d distribution) (place, error) {
 	if !d.suits(host, b.arch()) {
 		host = ""

@@ -29,7 +29,7 @@ import (
 // Files appear under their final names by rename, complete and synced, and are
 // hashed again whenever they are used.
 
-// partSuffix is what the name of a download under way ends with.
+// partSuffix ends the name of an unfinished download.
 const partSuffix = ".part"
 
 func (f *Fetcher) debPath(sha string) string   { return filepath.Join(f.DebsDir(), sha+".deb") }
@@ -47,8 +47,8 @@ func (f *Fetcher) releasePath(url string) string {
 	return filepath.Join(f.releasesDir(), hex.EncodeToString(sum[:]))
 }
 
-// haveFile reports whether name holds exactly what want says. A file that is
-// there but damaged is removed.
+// haveFile reports whether name has the size and hash of want. A damaged file is
+// removed.
 func haveFile(name string, want field.File) (bool, error) {
 	file, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -72,7 +72,7 @@ func haveFile(name string, want field.File) (bool, error) {
 	return false, nil
 }
 
-// readVerified reads a file of the cache whole and checks its hash.
+// readVerified reads a whole file of the cache and checks its hash.
 func readVerified(name string, want field.File) ([]byte, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
@@ -81,13 +81,13 @@ func readVerified(name string, want field.File) ([]byte, error) {
 	h := field.NewHash(want.Sum)
 	h.Write(data)
 	if field.HexSum(h) != want.Sum {
-		return nil, fmt.Errorf("%s: damaged in the cache: its hash is not its name", name)
+		return nil, fmt.Errorf("%s: damaged in the cache: its hash differs from its name", name)
 	}
 	return data, nil
 }
 
-// lockPart opens name's .part file for appending, with an exclusive lock that
-// ends when the file is closed. While another process holds it, it waits.
+// lockPart opens name's .part file for appending, with an exclusive lock that ends
+// when the file is closed. If another process holds the lock, it waits.
 func lockPart(ctx context.Context, name string) (*os.File, error) {
 	part := name + partSuffix
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -114,8 +114,8 @@ func lockPart(ctx context.Context, name string) (*os.File, error) {
 	}
 }
 
-// sameFile reports whether the open file still is the one of that name: the process that
-// held the lock before may have renamed it into place.
+// sameFile reports whether the open file is still the one with that name: the process
+// that held the lock before may have renamed it into place.
 func sameFile(file *os.File, name string) bool {
 	a, err1 := file.Stat()
 	b, err2 := os.Lstat(name)

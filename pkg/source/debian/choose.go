@@ -11,8 +11,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/solve"
 )
 
-// choosePackages works out the packages of b in the three steps in which they
-// are installed; a later one does not change what an earlier one chose.
+// choosePackages determines the packages of b in the three steps in which they are
+// installed; a later step does not change the choices of an earlier one.
 func choosePackages(u *solve.Universe, b Bootstrap, archives []archive) ([]Package, error) {
 	asked, err := wanted(u, b)
 	if err != nil {
@@ -28,7 +28,7 @@ func choosePackages(u *solve.Universe, b Bootstrap, archives []archive) ([]Packa
 		extra = append(extra, "build-essential")
 	}
 	extra = append(extra, asked...)
-	if b.variant() == "essential" { // without apt, dpkg alone must do
+	if b.variant() == "essential" { // without apt, dpkg alone has to install them
 		required, extra = asked, nil
 	}
 	s := solve.NewSolver(u)
@@ -56,7 +56,8 @@ func choosePackages(u *solve.Universe, b Bootstrap, archives []archive) ([]Packa
 	return out, nil
 }
 
-// chooseMistake is err as one about a package that b asks for, if it is.
+// chooseMistake turns err into a mistake about a package that b asks for, if it is
+// about one.
 func chooseMistake(err error, b Bootstrap) error {
 	if v, ok := errors.AsType[*solve.VirtualError](err); ok {
 		return &Mistake{
@@ -77,7 +78,7 @@ func chooseMistake(err error, b Bootstrap) error {
 	return unmet
 }
 
-// wanted are the names of the packages that b asks for. All that cannot be had
+// wanted are the names of the packages that b asks for. All that are not available
 // are reported at once.
 func wanted(u *solve.Universe, b Bootstrap) ([]string, error) {
 	var names []string

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// scriptHead sets up what both scripts share: a clean environment, nothing
-// asked, no service started (policy-rc.d, and a start-stop-daemon that does
-// nothing, as mmdebstrap and debootstrap have it), and the clean-up.
+// scriptHead sets up what both scripts share: a clean environment without
+// questions, no service started (policy-rc.d, and a start-stop-daemon that does
+// nothing, as in mmdebstrap and debootstrap), and the clean-up.
 const scriptHead = `#!/bin/sh
 set -eu
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
@@ -37,7 +37,7 @@ if [ -e "$ssd" ]; then
 fi
 `
 
-// scriptTail removes what differs from run to run and what belongs to one
+// scriptTail removes files that differ from run to run or that belong to one
 // machine only.
 const scriptTail = `
 rm -f /var/log/dpkg.log /var/log/alternatives.log /var/log/apt/*.log /var/log/apt/*.log.xz
@@ -49,8 +49,8 @@ for f in /run/* /run/.[!.]* /tmp/* /tmp/.[!.]*; do
 done
 `
 
-// aptDirs gives apt's download directories to the user it downloads as, as its
-// first update would.
+// aptDirs gives apt's download directories to the user that downloads, as the first
+// update would.
 const aptDirs = `if grep -q '^_apt:' /etc/passwd; then
 	for d in /var/cache/apt/archives/partial /var/lib/apt/lists/partial; do
 		chown _apt:root "$d"
@@ -59,15 +59,15 @@ const aptDirs = `if grep -q '^_apt:' /etc/passwd; then
 fi
 `
 
-// BasePackages is how many packages ConfigureScript configures.
+// BasePackages is the number of packages that ConfigureScript configures.
 func (r *Resolution) BasePackages() int { return len(r.base()) }
 
-// ConfigureScript is a POSIX shell script that configures what Unpack has
-// written. It runs as root with the root file system as its own, /proc, /dev
-// and /tmp in place, and no network. The preinst scripts come first, as dpkg
-// would have called them before unpacking: base-passwd's, which makes
-// /etc/passwd, before all. Then dpkg configures the Essential packages, whose
-// presence all others may take for granted, and then the rest.
+// ConfigureScript is a POSIX shell script that configures the packages that Unpack
+// has written. It runs as root with the root file system as its own, /proc, /dev
+// and /tmp mounted, and no network. The preinst scripts run first, since dpkg would
+// have called them before unpacking; base-passwd's, which makes /etc/passwd, is the
+// very first. Then dpkg configures the Essential packages, which all others may
+// rely on, and then the rest.
 func (r *Resolution) ConfigureScript() string {
 	var essential, order []string
 	dpkg := ""

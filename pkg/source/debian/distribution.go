@@ -8,23 +8,22 @@ import (
 	"strings"
 )
 
-// distribution is whose packages a suite has: where its public archives are,
-// and how it signs.
+// distribution describes the origin of a suite: its public archives, and its keys.
 type distribution struct {
 	name   string
 	title  string
 	suites []string // code names and aliases, oldest first
 
-	// The distribution's public alias, the last resort when neither the
-	// declaration, the environment nor the host's apt names a mirror, and what
-	// the result's sources.list names when the declaration does not.
+	// The distribution's public aliases. They are the last resort if neither the
+	// declaration, the environment nor the host's apt names a mirror, and they are
+	// written to the result's sources.list if the declaration names none.
 	mirror, security string
-	ports            string // instead of both, for architectures beside amd64 and i386
-	env, securityEnv string // variables that name others
+	ports            string // used instead of both on architectures other than amd64 and i386
+	env, securityEnv string // environment variables that name other mirrors
 
 	dirs, securityDirs []string // last part of the path of mirrors
-	keyring            string   // file without its ending
-	keyringPackage     string   // which has it
+	keyring            string   // file name without the extension
+	keyringPackage     string   // package with this keyring
 }
 
 // The names of distributions.
@@ -33,7 +32,7 @@ const (
 	ubuntu = "ubuntu"
 )
 
-// distributions are those known. The first one stands for what is unknown, too.
+// distributions are the known ones. The first is also used for unknown suites.
 func distributions() []distribution {
 	return []distribution{{
 		name: debian, title: "Debian",
@@ -57,7 +56,7 @@ func distributions() []distribution {
 	}}
 }
 
-// distributionOf is the one that has the suite, and whether it is known.
+// distributionOf is the distribution that has the suite, and whether it is known.
 func distributionOf(suite string) (distribution, bool) {
 	base, _ := splitSuite(suite)
 	all := distributions()
@@ -76,8 +75,8 @@ func KnownSuites() []string {
 	return names
 }
 
-// splitSuite takes from a suite's name what stands for a part of it, such as
-// -updates.
+// splitSuite splits off the suffix of a suite's name that denotes a part of it,
+// such as -updates.
 func splitSuite(suite string) (base, part string) {
 	for _, part := range []string{"-proposed-updates", "-updates", "-security", "-backports-sloppy", "-backports", "-proposed", "/updates"} {
 		if base, ok := strings.CutSuffix(suite, part); ok {
@@ -87,7 +86,7 @@ func splitSuite(suite string) (base, part string) {
 	return suite, ""
 }
 
-// public are the archives that results name, for an architecture.
+// public are the archives in the result's sources.list, for an architecture.
 func (d distribution) public(arch string) (mirror, security string) {
 	if d.ports != "" && arch != "amd64" && arch != "i386" {
 		return d.ports, d.ports
@@ -95,8 +94,8 @@ func (d distribution) public(arch string) (mirror, security string) {
 	return d.mirror, d.security
 }
 
-// suits reports whether the mirror of a host has the architecture: Ubuntu keeps
-// ports in separate archives.
+// suits reports whether a host's mirror has the architecture: Ubuntu keeps ports in
+// separate archives.
 func (d distribution) suits(mirror, arch string) bool {
 	public, _ := d.public(arch)
 	dir := path.Base(strings.TrimRight(mirror, "/"))

@@ -22,10 +22,10 @@ const (
 	attempts     = 5
 	firstBackoff = 300 * time.Millisecond
 	maxBackoff   = 30 * time.Second
-	stallTimeout = 60 * time.Second // without a byte
+	stallTimeout = 60 * time.Second // without receiving a byte
 )
 
-// statusError is an answer other than the one hoped for.
+// statusError is an unexpected status of an answer.
 type statusError struct {
 	url        string
 	code       int
@@ -39,12 +39,12 @@ func (e *statusError) Error() string {
 	return fmt.Sprintf("%s: %d %s", e.url, e.code, http.StatusText(e.code))
 }
 
-// transferError says that what arrived is not what was to arrive.
+// transferError says that the received data is not what was expected.
 type transferError struct{ url, what string }
 
 func (e *transferError) Error() string { return e.url + ": " + e.what }
 
-// errFinal marks errors that another attempt will not solve.
+// errFinal marks errors that another attempt cannot fix.
 type errFinal struct{ error }
 
 func (e errFinal) Unwrap() error { return e.error }
@@ -59,8 +59,8 @@ func retriable(err error) bool {
 	return !isLocal(err)
 }
 
-// retry runs try until it succeeds, fails for good, or has used up its
-// attempts, with growing pauses in between.
+// retry runs try until it succeeds, fails permanently, or has used up its attempts,
+// with growing pauses in between.
 func (f *Fetcher) retry(ctx context.Context, try func() error) error {
 	pause := f.Backoff
 	if pause == 0 {
@@ -84,9 +84,9 @@ func (f *Fetcher) retry(ctx context.Context, try func() error) error {
 	}
 }
 
-// download puts the file at address into the cache as name, whose hash and
-// size are known beforehand. What an earlier try left is resumed. progress
-// gets the count of bytes as they arrive, negative when some are thrown away.
+// download puts the file at address into the cache as name, whose hash and size are
+// known in advance. An earlier partial download is resumed. progress gets the
+// number of bytes as they arrive, negative if some are discarded.
 func (f *Fetcher) download(ctx context.Context, address, name string, want field.File, progress func(int64)) error {
 	part, err := lockPart(ctx, name)
 	if err != nil {
@@ -108,7 +108,7 @@ func (f *Fetcher) download(ctx context.Context, address, name string, want field
 	})
 }
 
-// resume appends what is missing from part and verifies the whole.
+// resume appends the missing bytes to part and verifies the whole.
 func (f *Fetcher) resume(ctx context.Context, address string, part *os.File, want field.File, progress func(int64)) error {
 	sum := field.NewHash(want.Sum)
 	have, err := io.Copy(sum, io.NewSectionReader(part, 0, want.Size+1))
@@ -137,8 +137,8 @@ func (f *Fetcher) resume(ctx context.Context, address string, part *os.File, wan
 	return nil
 }
 
-// fill reads the bytes from *have to size, from the start if the server does
-// not know ranges.
+// fill reads the bytes from *have to size, or all of them if the server does not
+// support ranges.
 func (f *Fetcher) fill(ctx context.Context, address string, part *os.File, sum hash.Hash, have *int64, size int64, progress func(int64)) error {
 	header := http.Header{}
 	if *have > 0 {
@@ -182,7 +182,7 @@ func restart(part *os.File, sum hash.Hash) error {
 	return part.Truncate(0)
 }
 
-// body is an answer that fails when the server falls silent.
+// body is the body of an answer. Reading fails if the server stalls.
 type body struct {
 	io.ReadCloser
 	header http.Header
@@ -210,7 +210,7 @@ func (b *body) Close() error {
 	return err
 }
 
-// get sends one request and takes the answers named for success.
+// get sends one request and accepts the given statuses as success.
 func (f *Fetcher) get(ctx context.Context, address string, header http.Header, good ...int) (*body, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stall := time.AfterFunc(stallTimeout, func() { cancel(errors.New("the server fell silent")) })

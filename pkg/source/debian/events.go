@@ -2,10 +2,10 @@
 
 package debian
 
-// Event is one step of progress. Events of one Fetcher come one at a time.
+// Event is one step of progress. The events of one Fetcher are sent one at a time.
 type Event struct {
 	Phase string // "resolve", "fetch" or "unpack"
-	Item  string // what was worked on: a suite's file, or a package
+	Item  string // name of the item: a suite's file, or a package
 	Done  int64  // bytes so far, over all items of the phase
-	Total int64  // bytes in all, 0 where not known
+	Total int64  // bytes in total, 0 if not known
 }

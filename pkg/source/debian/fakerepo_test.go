@@ -42,7 +42,7 @@ type fakeRepo struct {
 
 type entity = openpgp.Entity
 
-// suiteSpec is what a test may change about a suite.
+// suiteSpec has the properties of a suite that a test may change.
 type suiteSpec struct {
 	name       string // "" is sid
 	archive    string // "" is /debian
@@ -58,7 +58,7 @@ type suiteSpec struct {
 	noComponents bool   // no such field
 	noNames      bool   // neither Suite nor Codename
 	packedOnly   bool   // the release has no Packages, only Packages.xz
-	sum          string // field of the hashes; "" is SHA256
+	sum          string // field with the hashes; "" is SHA256
 	foreign      string // architecture of a second index
 }
 
@@ -70,7 +70,7 @@ func newRepo(t testing.TB) *fakeRepo {
 	return r
 }
 
-// newKey makes a signing key two years before testNow; lifetime 0 is for ever.
+// newKey makes a signing key two years before testNow; lifetime 0 means no expiry.
 func newKey(t testing.TB, lifetime time.Duration) *openpgp.Entity {
 	t.Helper()
 	e, err := openpgp.NewEntity("Archive", "", "archive@example.org", &packet.Config{
@@ -123,7 +123,7 @@ func (r *fakeRepo) count(path string) int {
 	return r.hits[path]
 }
 
-// poolPath is where a package of /debian is served.
+// poolPath is the path at which a package of /debian is served.
 func poolPath(d debtest.Deb) string { return fmt.Sprintf("/debian/pool/%s_%s.deb", d.Name, d.Version) }
 
 // suite publishes packages as a suite, with indices for amd64 and main.
@@ -179,7 +179,7 @@ func (s suiteSpec) sumOf(data []byte) string {
 	return sha(data)
 }
 
-// index puts the Packages file text where the release looks for honest.
+// index puts the Packages file text at the path at which the release lists honest.
 func (r *fakeRepo) index(s suiteSpec, text, honest string) { r.indexOf(s, "amd64", text, honest) }
 
 func (r *fakeRepo) indexOf(s suiteSpec, arch, text, honest string) {
@@ -238,7 +238,7 @@ func (r *fakeRepo) release(s suiteSpec, index, foreign string) {
 	r.put(dir+"Release.gpg", signature(r.t, b.String(), s.armored, r.key))
 }
 
-// signature is a detached one, as of a day before testNow.
+// signature is a detached signature, made a day before testNow.
 func signature(t testing.TB, text string, armored bool, key *openpgp.Entity) []byte {
 	t.Helper()
 	config := &packet.Config{Time: func() time.Time { return testNow.AddDate(0, 0, -1) }}
@@ -251,7 +251,7 @@ func signature(t testing.TB, text string, armored bool, key *openpgp.Entity) []b
 	return b.Bytes()
 }
 
-// directory writes all that the repository serves below a directory.
+// directory writes everything that the repository serves below a directory.
 func (r *fakeRepo) directory(prefix string) string {
 	r.t.Helper()
 	dir := r.t.TempDir()
@@ -264,7 +264,7 @@ func (r *fakeRepo) directory(prefix string) string {
 	return dir
 }
 
-// sign makes a cleartext-signed message, as of a day before testNow.
+// sign makes a cleartext-signed message, a day before testNow.
 func sign(t testing.TB, text string, keys ...*openpgp.Entity) []byte {
 	t.Helper()
 	var private []*packet.PrivateKey

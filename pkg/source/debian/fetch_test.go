@@ -37,9 +37,9 @@ func TestFetchFaults(t *testing.T) {
 	const size = 300_000
 	for _, c := range []struct {
 		name   string
-		part   func(data []byte) []byte // left by an earlier try
+		part   func(data []byte) []byte // left by an earlier attempt
 		before func(n int, data []byte, w http.ResponseWriter, q *http.Request) bool
-		hits   int    // requests wanted
+		hits   int    // requests expected
 		want   string // of the error; "" is success
 	}{
 		{"plain", nil, nil, 1, ""},
@@ -203,8 +203,8 @@ func TestFetchTogether(t *testing.T) {
 	}
 }
 
-// A lock excludes others, and who waited for it gets the file of that name, not
-// the one that was renamed away meanwhile.
+// A lock excludes others. A process that waited for it gets the file with that
+// name, not the one that was renamed meanwhile.
 func TestLockPart(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "sub", "x")
 	first, err := lockPart(t.Context(), name)

@@ -18,18 +18,18 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/unpack"
 )
 
-// Fetcher reads from mirrors into a cache, and from the cache into directories.
-// It may be used by several goroutines, and the cache by several processes.
+// Fetcher reads from mirrors into a cache, and from the cache into directories. It
+// may be used by several goroutines, and the cache by several processes.
 type Fetcher struct {
 	Cache  string       // directory; made if absent
 	HTTP   *http.Client // nil is a direct one; see Host.HTTPClient
 	Jobs   int          // downloads at a time; 0 is 8
 	Events func(Event)  // may be nil; called by one goroutine at a time
 
-	// SkipOwners leaves every file to the caller's own ids, for callers who
-	// are not root in their own user namespace.
+	// SkipOwners gives every file to the caller, for callers who are not root in
+	// their own user namespace.
 	SkipOwners bool
-	// Owners gives files their owners; nil asks the kernel.
+	// Owners sets the owners of files; nil uses the kernel.
 	Owners unpack.Owners
 
 	Backoff time.Duration // pause before the second attempt; 0 is 300 ms
@@ -39,7 +39,7 @@ type Fetcher struct {
 	mu     sync.Mutex // serialises Events
 }
 
-// Reporting is f with other events.
+// Reporting is a copy of f with other events.
 func (f *Fetcher) Reporting(events func(Event)) *Fetcher {
 	return &Fetcher{Cache: f.Cache, HTTP: f.HTTP, Jobs: f.Jobs, Events: events, SkipOwners: f.SkipOwners, Owners: f.Owners, Backoff: f.Backoff}
 }
@@ -68,9 +68,8 @@ func (f *Fetcher) event(e Event) {
 	f.Events(e)
 }
 
-// Fetch brings all packages of r into the cache. Those that are there are
-// verified and not asked for again. It may be called again after a failure and
-// goes on where that one stopped.
+// Fetch downloads all packages of r into the cache. Those that exist are verified
+// and not downloaded again. After a failure it may be called again and continues.
 func (f *Fetcher) Fetch(ctx context.Context, r *Resolution) error {
 	var done atomic.Int64
 	total := r.Size()

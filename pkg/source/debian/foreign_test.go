@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/debtest"
 )
 
-// twoArchs is baseDebs and some packages of i386.
+// twoArchs is baseDebs with some packages of i386.
 func twoArchs() []debtest.Deb {
 	return append(
 		debtest.Base(),
@@ -42,7 +42,7 @@ func TestPackagesOfAnotherArchitecture(t *testing.T) {
 	f := r.fetcher(t)
 	for name, c := range map[string]struct {
 		packages string
-		want     string // those beside the variant's own, or an error
+		want     string // packages beside the variant's own, or an error
 	}{
 		"itself and what it needs":            {"libc6:i386", "libgcc:i386/auto tzdata:all/auto libc6:i386"},
 		"of the own architecture":             {"tool:amd64", "tool:amd64"},
@@ -93,8 +93,7 @@ func TestPackagesOfAnotherArchitecture(t *testing.T) {
 	}
 }
 
-// The image's apt is told of the architecture, and of each package which one
-// it is.
+// The image's apt knows the architecture, and the architecture of each package.
 func TestInstallOfAnotherArchitecture(t *testing.T) {
 	r := newRepo(t)
 	r.suite(suiteSpec{foreign: "i386"}, twoArchs()...)

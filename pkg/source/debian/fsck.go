@@ -14,13 +14,13 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
-// Fsck checks the packages and lists of the cache against the hashes that are their names.
-// Release files are not looked at: whenever one is used, its signature is checked.
+// Fsck checks the packages and lists of the cache against the hashes in their names.
+// Release files are not checked: their signature is verified whenever one is used.
 func (f *Fetcher) Fsck(ctx context.Context, c *fsck.Check) error {
 	for _, in := range []struct{ kind, dir, ending string }{{"package", f.DebsDir(), ".deb"}, {"list of packages", f.indicesDir(), ""}} {
 		err := fsck.Files(in.dir, func(path string) error {
 			name := filepath.Base(path)
-			if in.ending == "" && strings.Contains(name, ".") || in.ending != "" && !strings.HasSuffix(name, in.ending) { // under way
+			if in.ending == "" && strings.Contains(name, ".") || in.ending != "" && !strings.HasSuffix(name, in.ending) { // being downloaded
 				return nil
 			}
 			if err := ctx.Err(); err != nil {
@@ -45,7 +45,7 @@ func (f *Fetcher) Fsck(ctx context.Context, c *fsck.Check) error {
 	return nil
 }
 
-// hashFile is the hash of a file, of the kind that want is.
+// hashFile is the hash of a file, by the same algorithm as want.
 func hashFile(path, want string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {

@@ -31,7 +31,7 @@ func TestFsck(t *testing.T) {
 	kinds := []string{"package", "package", "list of packages", "list of packages"}
 	for _, name := range files {
 		put(name, text)
-		put(name+partSuffix, text[:3]) // under way
+		put(name+partSuffix, text[:3]) // being downloaded
 	}
 	for i, name := range files {
 		c := &fsck.Check{}

@@ -45,7 +45,8 @@ func FuzzAptConf(f *testing.F) {
 	})
 }
 
-// FuzzClearsigned alters a signed message: what is accepted is what was signed.
+// FuzzClearsigned changes a signed message: an accepted text is the one that was
+// signed.
 func FuzzClearsigned(f *testing.F) {
 	key := newKey(f, 0)
 	const want = "Suite: sid\n- x"

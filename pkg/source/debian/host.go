@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// The environment variables that name mirrors.
+// Environment variables that name mirrors.
 const (
 	EnvMirror               = "CAROSBUILD_DEBIAN_MIRROR"
 	EnvSecurityMirror       = "CAROSBUILD_DEBIAN_SECURITY_MIRROR"
@@ -26,12 +26,12 @@ const (
 	EnvUbuntuSecurityMirror = "CAROSBUILD_UBUNTU_SECURITY_MIRROR"
 )
 
-// Host is what the machine says about mirrors: its environment first, its apt
-// configuration next. The zero value says nothing and checks everything.
-// Addresses of mirrors are without user and password, which only HTTPClient
-// and Relay know.
+// Host has this machine's settings for mirrors: from its environment or else from
+// its apt configuration. The zero value has no settings and checks everything.
+// Addresses of mirrors have no user and password, which only HTTPClient and Relay
+// know.
 type Host struct {
-	Mirror         string   `json:"mirror,omitempty"`          // Debian's; "" if it names none
+	Mirror         string   `json:"mirror,omitempty"`          // Debian's; "" if none is named
 	SecurityMirror string   `json:"security_mirror,omitempty"` // may be "none", from the environment
 	Keyrings       []string `json:"keyrings,omitzero"`         // paths of archive keyrings found on the host
 
@@ -39,11 +39,11 @@ type Host struct {
 	UbuntuSecurityMirror string   `json:"ubuntu_security_mirror,omitempty"`
 	UbuntuKeyrings       []string `json:"ubuntu_keyrings,omitzero"`
 
-	// Proxies; "" is a direct connection. An address may hold a password, and
-	// is not for messages or steps: see Relay and Public.
+	// Proxies; "" is a direct connection. An address may contain a password, so it
+	// must not appear in messages or steps: see Relay and Public.
 	HTTPProxy  string   `json:"http_proxy,omitempty"`
 	HTTPSProxy string   `json:"https_proxy,omitempty"`
-	NoProxy    []string `json:"no_proxy,omitzero"` // hosts and ".domain" suffixes to reach directly
+	NoProxy    []string `json:"no_proxy,omitzero"` // hosts and ".domain" suffixes that are reached without a proxy
 
 	IgnoreValidUntil bool `json:"ignore_valid_until,omitempty"` // apt's Acquire::Check-Valid-Until is false
 	IgnoreDate       bool `json:"ignore_date,omitempty"`        // apt's Acquire::Check-Date is false
@@ -51,10 +51,10 @@ type Host struct {
 	logins []login
 }
 
-// ReadHost reads the apt configuration under root ("/" but for tests): sources
-// in both formats, proxies, passwords, date checks; and the environment through
-// env. Of the sources only those of Debian's and Ubuntu's own archives count.
-// What is absent is not an error; a malformed file is.
+// ReadHost reads the apt configuration under root ("/" except in tests): sources in
+// both formats, proxies, passwords and date checks, and the environment through
+// env. Only sources of Debian's and Ubuntu's own archives are used. An absent file
+// is not an error; a malformed file is.
 func ReadHost(root string, env func(string) string) (Host, error) {
 	conf, err := readAptConf(root)
 	if err != nil {
@@ -95,8 +95,8 @@ func ReadHost(root string, env func(string) string) (Host, error) {
 	return h, nil
 }
 
-// Public is h as every machine and every step may see it: without passwords, the
-// proxies that need one, and the paths of keyrings.
+// Public is h without secrets and without what is specific to the machine:
+// passwords, proxies that need one, and the paths of keyrings.
 func (h Host) Public() Host {
 	h.Keyrings, h.UbuntuKeyrings, h.logins = nil, nil, nil
 	for _, p := range []*string{&h.HTTPProxy, &h.HTTPSProxy} {
@@ -107,7 +107,7 @@ func (h Host) Public() Host {
 	return h
 }
 
-// Equal reports whether two hosts say the same.
+// Equal reports whether two hosts have the same settings.
 func (h Host) Equal(other Host) bool { return reflect.DeepEqual(h, other) }
 
 func isFalse(s string) bool {
@@ -140,7 +140,7 @@ func (h *Host) readEnv(env func(string) string) {
 	}
 }
 
-// pickMirrors takes the first main and the first security archive of each
+// pickMirrors chooses the first main and the first security archive of each
 // distribution.
 func (h *Host) pickMirrors(entries []sourceEntry) {
 	for _, d := range distributions() {
@@ -163,7 +163,7 @@ func (h *Host) pickMirrors(entries []sourceEntry) {
 	}
 }
 
-// hostPart is what a host says about one distribution.
+// hostPart is the host's settings for one distribution.
 type hostPart struct {
 	mirror, security *string
 	keyrings         *[]string
@@ -176,7 +176,7 @@ func (h *Host) of(d distribution) hostPart {
 	return hostPart{&h.Mirror, &h.SecurityMirror, &h.Keyrings}
 }
 
-// addKeyrings adds the places where the archives' keyrings are kept.
+// addKeyrings adds the usual paths of the archives' keyrings.
 func (h *Host) addKeyrings(root string) {
 	for _, d := range distributions() {
 		list := h.of(d).keyrings
@@ -192,14 +192,15 @@ func (h *Host) addKeyrings(root string) {
 	}
 }
 
-// HTTPClient makes the client that goes through h's proxies and knows its
-// passwords. It reads file:// addresses too. Bodies arrive as the server holds
-// them, so that ranges and hashes mean what they say.
+// HTTPClient makes a client that uses h's proxies and passwords. It also reads
+// file:// addresses. Bodies are not decompressed, so that ranges and hashes refer
+// to the files on the server.
 func (h Host) HTTPClient() *http.Client {
 	return &http.Client{Transport: h.transport(), CheckRedirect: checkRedirect}
 }
 
-// checkRedirect keeps a mirror of the network from naming files of this machine.
+// checkRedirect prevents a mirror on the network from redirecting to files of this
+// machine.
 func checkRedirect(q *http.Request, via []*http.Request) error {
 	switch {
 	case len(via) >= 10:
@@ -244,7 +245,7 @@ func covers(no, host string) bool {
 	return no == "*" || no == host || strings.HasSuffix(host, "."+no)
 }
 
-// readIfThere reads a file of the host; absence is not an error.
+// readIfThere reads a file of the host; an absent file is not an error.
 func readIfThere(name string) (string, error) {
 	data, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
@@ -256,8 +257,8 @@ func readIfThere(name string) (string, error) {
 	return string(data), nil
 }
 
-// partsOf lists the files of a configuration directory that apt would read,
-// in its order: plain names with one of the endings.
+// partsOf lists the files of a configuration directory that apt would read, in its
+// order: plain names with one of the extensions.
 func partsOf(dir string, endings ...string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {

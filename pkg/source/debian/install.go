@@ -10,7 +10,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/debfile"
 )
 
-// Where the sandbox shows what is bound into it.
+// Mount points in the sandbox.
 const (
 	RunDir    = "/run/carosbuild"
 	DebsMount = RunDir + "/debs" // Fetcher.DebsDir, read-only, for InstallScript
@@ -22,12 +22,12 @@ const (
 	scratch       = "/tmp/carosbuild-apt"
 )
 
-// InstallScript is a POSIX shell script that installs the Extra packages with
-// the result's own apt, which knows in which order their scripts must run. It
-// is "" if there are none. It runs as ConfigureScript does, after it, with
-// InstallFiles and DebsMount bound, and needs no network: apt sees a repository
-// of just those packages, whose index entries and hashes were verified by
-// Resolve, and can choose nothing else.
+// InstallScript is a POSIX shell script that installs the Extra packages with the
+// result's own apt, which determines the order of their scripts. It is "" if there
+// are none. It runs in the same way as ConfigureScript, after it, with InstallFiles
+// and DebsMount mounted, and needs no network: apt gets a repository of only these
+// packages, whose index entries and hashes were verified by Resolve, and has no
+// other choice.
 func (r *Resolution) InstallScript() string {
 	extras := r.extras()
 	if len(extras) == 0 {
@@ -57,7 +57,7 @@ func (r *Resolution) InstallFiles() map[string]string {
 	var index strings.Builder
 	for _, p := range r.extras() {
 		s, err := debfile.ParseStanza(p.Stanza)
-		if err != nil { // Resolve has parsed it
+		if err != nil { // Resolve has already parsed it
 			continue
 		}
 		for i := range s {

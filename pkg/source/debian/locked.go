@@ -13,9 +13,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
-// Locked is a Resolution in the form of a lock file: what was asked for, and
-// what it came to. No address of a mirror is in it but declared ones, so that
-// it means the same on every host.
+// Locked is a Resolution in the form of a lock file: the request and the result. It
+// contains only declared addresses of mirrors, so that it means the same on every
+// host.
 type Locked struct {
 	Suite          string            `json:"suite"`
 	Arch           string            `json:"arch"`
@@ -28,7 +28,7 @@ type Locked struct {
 	MergedUsr      bool              `json:"merged-usr"`
 	Releases       []LockedRelease   `json:"releases"`
 	Packages       []string          `json:"packages"`          // NAME VERSION ARCH ROLE[,auto] SUITE SIZE SUM FILENAME
-	Stanzas        map[string]string `json:"stanzas,omitempty"` // index entries of those that apt installs, by name
+	Stanzas        map[string]string `json:"stanzas,omitempty"` // index entries of the packages that apt installs, by name
 }
 
 // LockedRelease says which state of a suite was used.
@@ -37,14 +37,14 @@ type LockedRelease struct {
 	Date  time.Time `json:"date"`
 }
 
-// Lock is the form of r, which b came to, for a lock file.
+// Lock is the form of r, the result of b, for a lock file.
 func (r *Resolution) Lock(b Bootstrap) Locked {
 	l := Locked{
 		Suite: b.Suite, Arch: b.arch(), Variant: b.variant(), Components: b.components(), Wanted: b.Packages,
 		Mirror: b.Mirror, SecurityMirror: b.SecurityMirror, Snapshot: b.Snapshot, MergedUsr: r.MergedUsr, Stanzas: map[string]string{},
 	}
 	suite := map[string]string{}
-	for _, rel := range slices.Backward(r.Releases) { // of several suites of one mirror the first
+	for _, rel := range slices.Backward(r.Releases) { // of several suites on one mirror the first
 		suite[rel.URL] = rel.Suite
 	}
 	for _, rel := range r.Releases {
@@ -63,14 +63,14 @@ func (r *Resolution) Lock(b Bootstrap) Locked {
 	return l
 }
 
-// IsOf reports whether l is what b asks for.
+// IsOf reports whether l is for the request b.
 func (l Locked) IsOf(b Bootstrap) bool {
 	return l.Suite == b.Suite && l.Arch == b.arch() && l.Variant == b.variant() && slices.Equal(l.Components, b.components()) &&
 		slices.Equal(l.Wanted, b.Packages) && l.Mirror == b.Mirror && l.SecurityMirror == b.SecurityMirror && l.Snapshot == b.Snapshot
 }
 
-// Resolution is what b came to when it was locked, read from the mirrors of
-// this host. Hashes and names are checked: a lock file may have been edited.
+// Resolution is the result of b when it was locked, read from this host's mirrors.
+// Hashes and names are checked: a lock file may have been edited.
 func (l Locked) Resolution(b Bootstrap, h Host) (*Resolution, error) {
 	archives, err := b.archives(h)
 	if err != nil {
@@ -109,7 +109,7 @@ func (l Locked) Resolution(b Bootstrap, h Host) (*Resolution, error) {
 	return r, nil
 }
 
-// pkg is the package of one line.
+// pkg parses the package of one line.
 func (l Locked) pkg(r *Resolution, line string, archives map[string]archive) (Package, error) {
 	f := strings.Split(line, " ")
 	if len(f) != 8 {

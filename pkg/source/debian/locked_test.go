@@ -12,8 +12,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/debtest"
 )
 
-// TestLocked resolves on one host, publishes other packages there, and goes on
-// from the lock on another host with another mirror that has both.
+// TestLocked resolves on one host, publishes other packages there, and uses the
+// lock on another host, whose mirror has both.
 func TestLocked(t *testing.T) {
 	hello := debtest.Deb{Name: "hello", Version: "1", Fields: "Priority: optional\n"}
 	here, there := newRepo(t), newRepo(t)

@@ -12,14 +12,14 @@ import (
 )
 
 // login is the user and password for a part of a server. It is kept apart from
-// addresses, which end up in reports, pins, images and messages.
+// addresses, which appear in reports, pins, images and messages.
 type login struct {
 	scheme, host, path string // host as in a URL, with its port; path is a prefix
 	user               *url.Userinfo
 }
 
-// splitLogin takes user and password out of an address. The address is cut
-// rather than parsed, because it may hold {snapshot}.
+// splitLogin removes user and password from an address. The address is split rather
+// than parsed, because it may contain {snapshot}.
 func splitLogin(address string) (string, []login) {
 	scheme, rest, ok := strings.Cut(address, "://")
 	if !ok {
@@ -40,7 +40,7 @@ func splitLogin(address string) (string, []login) {
 	return bare, []login{l}
 }
 
-// withoutLogin is an address for a message, whether it is well-formed or not.
+// withoutLogin is an address for a message, even if it is malformed.
 func withoutLogin(address string) string {
 	if i := strings.LastIndexByte(address, '@'); i >= 0 {
 		return "..." + address[i:]
@@ -60,7 +60,8 @@ func (l login) covers(u *url.URL) bool {
 	return l.scheme == u.Scheme && l.host == strings.ToLower(u.Host) && below(u.Path, l.path)
 }
 
-// below reports whether a path is dir or in it. One that goes up leads anywhere.
+// below reports whether a path is dir or inside it. A path with .. counts as
+// outside.
 func below(path, dir string) bool {
 	for name := range strings.SplitSeq(path, "/") {
 		if name == "." || name == ".." {
@@ -71,7 +72,7 @@ func below(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, dir+"/")
 }
 
-// loginTransport sends user and password to the servers that they are for.
+// loginTransport sends user and password to the servers that they belong to.
 type loginTransport struct {
 	http.RoundTripper
 	logins []login
@@ -89,8 +90,8 @@ func (t loginTransport) RoundTrip(q *http.Request) (*http.Response, error) {
 	return t.RoundTripper.RoundTrip(q)
 }
 
-// readAuth reads the logins of apt_auth.conf(5), as far as they may be read.
-// An entry without a scheme is for https only.
+// readAuth reads the logins of apt_auth.conf(5), as far as its files are readable.
+// An entry without a scheme is only for https.
 func readAuth(root string) ([]login, error) {
 	names, err := partsOf(filepath.Join(root, "etc/apt/auth.conf.d"), "", ".conf")
 	if err != nil {
@@ -111,8 +112,8 @@ func readAuth(root string) ([]login, error) {
 	return all, nil
 }
 
-// parseAuth reads "machine [SCHEME://]HOST[:PORT][/PATH] login NAME password
-// WORD" in any number.
+// parseAuth parses any number of "machine [SCHEME://]HOST[:PORT][/PATH] login NAME
+// password WORD".
 func parseAuth(text string) ([]login, error) {
 	var words []string
 	for line := range strings.Lines(text) {
@@ -158,8 +159,7 @@ func proxyURL(address string) (*url.URL, error) {
 	return u, nil
 }
 
-// hasLogin reports whether the address of a proxy holds a user or password, or
-// cannot be told not to.
+// hasLogin reports whether the address of a proxy may contain a user or password.
 func hasLogin(proxy string) bool {
 	return strings.Contains(proxy, "@")
 }

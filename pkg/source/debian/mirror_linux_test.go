@@ -15,7 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/debtest"
 )
 
-// Mirrors of all shapes that the real apt takes.
+// Mirrors of all forms that the real apt accepts.
 func TestMirrorsAsAptTakesThem(t *testing.T) {
 	for name, s := range map[string]suiteSpec{
 		"plain":                     {},
@@ -66,7 +66,7 @@ func TestMirrorsAsAptTakesThem(t *testing.T) {
 	}
 }
 
-// A signature beside the file is as good as its key, and no better.
+// A detached signature is as good as its key, and no better.
 func TestDetachedSignatures(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(r *fakeRepo, dir string)
@@ -94,7 +94,7 @@ func TestDetachedSignatures(t *testing.T) {
 	}
 }
 
-// A mirror in the middle of its renewal has a signature of the state before.
+// While a mirror is being updated, its signature may be that of the previous state.
 func TestDetachedSignatureIsReadAgain(t *testing.T) {
 	r := newRepo(t)
 	r.suite(suiteSpec{detached: true}, debtest.Base()...)
@@ -114,8 +114,8 @@ func TestDetachedSignatureIsReadAgain(t *testing.T) {
 	}
 }
 
-// Updates of a suite that the mirror does not have are left out, of the result
-// too, and that is told. Security updates are not left out by themselves.
+// Updates of a suite that the mirror does not have are left out, also of the
+// result, and a message says so. Security updates are not left out automatically.
 func TestMirrorWithoutUpdates(t *testing.T) {
 	r := newRepo(t)
 	r.suite(suiteSpec{name: "bookworm"}, debtest.Base()...)
@@ -142,7 +142,7 @@ func TestMirrorWithoutUpdates(t *testing.T) {
 	if len(ms) != 1 || ms[0].Attr != "security-mirror" || !strings.Contains(ms[0].Hint, `security-mirror="none"`) {
 		t.Errorf("got %v", err)
 	}
-	// An answer that says nothing about what there is.
+	// An answer that does not say which suites there are.
 	b.SecurityMirror = NoMirror
 	r.before = func(w http.ResponseWriter, q *http.Request) bool {
 		bad := strings.Contains(q.URL.Path, "updates")
@@ -156,8 +156,8 @@ func TestMirrorWithoutUpdates(t *testing.T) {
 	}
 }
 
-// A directory of the host is a mirror. The result names the public one in its
-// place, where there is one.
+// A directory of the host is a mirror. The result names the public mirror instead,
+// if there is one.
 func TestMirrorInADirectory(t *testing.T) {
 	for suite, want := range map[string]string{"sid": DefaultMirror, "house": ""} {
 		r := newRepo(t)
@@ -230,8 +230,8 @@ func TestUbuntu(t *testing.T) {
 	}
 }
 
-// The smallest variant has no apt, so what else is asked for is unpacked with
-// the rest.
+// The smallest variant has no apt, so additional packages are unpacked with the
+// rest.
 func TestVariantEssential(t *testing.T) {
 	r := newRepo(t)
 	r.suite(suiteSpec{}, append(debtest.Base(), debtest.Deb{Name: "hello", Version: "1", Fields: "Depends: libhello\n"}, debtest.Deb{Name: "libhello", Version: "1"})...)
@@ -257,8 +257,8 @@ func TestVariantEssential(t *testing.T) {
 	}
 }
 
-// A package that cannot be installed is told at its word, and why on the way to
-// it.
+// A package that cannot be installed is reported at its word, with the chain of
+// dependencies that leads to the reason.
 func TestPackagesThatCannotBeInstalled(t *testing.T) {
 	r := newRepo(t)
 	r.suite(suiteSpec{}, append(debtest.Base(), debtest.Deb{Name: "a", Version: "1", Fields: "Depends: b\n"}, debtest.Deb{Name: "b", Version: "1", Fields: "Depends: c\n"})...)

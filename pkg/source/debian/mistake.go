@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// Mistake is what is wrong with one attribute of a Bootstrap.
+// Mistake is a mistake in one attribute of a Bootstrap.
 type Mistake struct {
-	Attr  string   // as in a declaration, such as "suite"
-	Value string   // of it, or the word of it that is wrong
-	Text  string   // whole sentence, without the hint
-	Hint  string   // how to mend it, or ""
-	Known []string // right values, one of which may have been meant
-	Err   error    // what the machine or the mirror said, or nil
+	Attr  string   // name in a declaration, such as "suite"
+	Value string   // its value, or the wrong word in it
+	Text  string   // complete message, without the hint
+	Hint  string   // remedy, or ""
+	Known []string // valid values, one of which may have been meant
+	Err   error    // error of the machine or the mirror, or nil
 }
 
 func (m *Mistake) Error() string {
@@ -27,7 +27,7 @@ func (m *Mistake) Error() string {
 
 func (m *Mistake) Unwrap() error { return m.Err }
 
-// Mistakes are several at a time.
+// Mistakes are several mistakes.
 type Mistakes []*Mistake
 
 func (ms Mistakes) Error() string {
@@ -38,7 +38,7 @@ func (ms Mistakes) Error() string {
 	return strings.Join(texts, "; ")
 }
 
-// AsMistakes takes the mistakes out of an error; nil if it has another cause.
+// AsMistakes extracts the mistakes from an error; nil if it has another cause.
 func AsMistakes(err error) Mistakes {
 	if ms, ok := errors.AsType[Mistakes](err); ok {
 		return ms
@@ -49,7 +49,7 @@ func AsMistakes(err error) Mistakes {
 	return nil
 }
 
-// orNil is nil rather than an error of no mistakes.
+// orNil is nil if there are no mistakes.
 func (ms Mistakes) orNil() error {
 	if len(ms) == 0 {
 		return nil

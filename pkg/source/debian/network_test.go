@@ -15,9 +15,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// sandbox stands in for the real one: it is run with /bin/sh as root of a user
-// and mount namespace, with the test binary, the directory of the test and the
-// cache's .debs as arguments.
+// sandbox stands in for the real sandbox: it is run with /bin/sh as root of a user
+// and mount namespace. Its arguments are the test binary, the directory of the test
+// and the cache's .debs.
 const sandbox = `set -eu
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 binary=$1 dir=$2 debs=$3
@@ -58,7 +58,7 @@ func TestUnpackHelper(t *testing.T) {
 }
 
 // TestRealMirror bootstraps from the host's mirror in a user namespace, extra
-// packages included, and compares with mmdebstrap. It needs a user with
+// packages included, and compares the result with mmdebstrap. It needs a user with
 // subordinate ids, or root. make test runs it, go test does not.
 func TestRealMirror(t *testing.T) {
 	if os.Getenv("CAROSBUILD_NETWORK_TESTS") != "1" {
@@ -67,7 +67,8 @@ func TestRealMirror(t *testing.T) {
 	unshare := tooltest.Find(t, "unshare")
 	h, err := ReadHost("/", os.Getenv)
 	must(t, err)
-	// the overlay's upper directory must not be an overlay itself, as /tmp of a container is
+	// the overlay's upper directory must not be on an overlay itself, as /tmp of a container
+	// is
 	dir, cache := t.TempDir(), t.TempDir()
 	if d := os.Getenv("CAROSBUILD_TEST_CACHE"); d != "" {
 		cache = d
@@ -96,7 +97,7 @@ func TestRealMirror(t *testing.T) {
 	}
 	binary, err := os.Executable()
 	must(t, err)
-	t.Cleanup(func() { // files of subordinate ids are removed by their own root
+	t.Cleanup(func() { // files of subordinate ids have to be removed in the namespace
 		_ = exec.Command(unshare, append(namespace, "rm", "-rf", filepath.Join(dir, "upper"), filepath.Join(dir, "work"))...).Run()
 	})
 	out, err := exec.CommandContext(t.Context(), unshare, append(namespace, "sh", "-c", sandbox, "sandbox", binary, dir, f.DebsDir())...).CombinedOutput()

@@ -8,10 +8,9 @@ import (
 	"strings"
 )
 
-// StepProxies are the variables of the host's proxies for programs in steps. Of a proxy with
-// a password, it is relay's address, which may be "", where relay is one for this proxy.
-// Withheld are the names of those that steps go without, because they could read the
-// password.
+// StepProxies are the host's proxy variables for programs in steps. A proxy with a password
+// is replaced by relay's address, if relay is for this proxy. Withheld are the names of the
+// variables that steps do not get, because they could read the password.
 func (h Host) StepProxies(env func(string) string, relay string) (variables map[string]string, withheld []string) {
 	variables = map[string]string{}
 	set := func(name, value string) {
@@ -19,9 +18,9 @@ func (h Host) StepProxies(env func(string) string, relay string) (variables map[
 	}
 	for _, p := range []struct {
 		name, value string
-		apt         string // the same proxy as apt has it, which relay is for
+		apt         string // the same proxy in apt's configuration, which relay is for
 	}{
-		{"http_proxy", env("http_proxy"), h.HTTPProxy}, // HTTP_PROXY may be a header of a request
+		{"http_proxy", env("http_proxy"), h.HTTPProxy}, // in CGI programs, HTTP_PROXY may come from a header
 		{"https_proxy", cmp.Or(env("https_proxy"), env("HTTPS_PROXY")), h.HTTPSProxy},
 	} {
 		switch {
@@ -40,8 +39,8 @@ func (h Host) StepProxies(env func(string) string, relay string) (variables map[
 	return variables, withheld
 }
 
-// Servers are the addresses of the proxies and mirrors that apt in steps uses itself: not of
-// proxies with a password, for which it has a Relay.
+// Servers are the addresses of the proxies and mirrors that apt in steps uses directly.
+// Those with a password are not among them, because a Relay is used for them.
 func (h Host) Servers() []string {
 	return slices.DeleteFunc([]string{h.HTTPProxy, h.HTTPSProxy, h.Mirror, h.SecurityMirror, h.UbuntuMirror, h.UbuntuSecurityMirror}, func(s string) bool {
 		return s == "" || hasLogin(s)

@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Steps have the proxies of the environment, and of one with a password the relay that is
-// for it, if there is one.
+// Steps get the proxies of the environment. A proxy with a password is replaced by its
+// relay, if there is one.
 func TestStepProxies(t *testing.T) {
 	const secret, relay = "http://u:s3cr3t@p:1", "http://carosbuild:word@127.0.0.1:2"
 	both := func(all ...string) map[string]string {
@@ -49,7 +49,7 @@ func TestStepProxies(t *testing.T) {
 	}
 }
 
-// Proxies with a password are not what steps reach themselves.
+// Steps do not connect to proxies with a password directly.
 func TestServers(t *testing.T) {
 	h := Host{HTTPProxy: "http://u:p@localhost:1", HTTPSProxy: "http://localhost:2", Mirror: "http://m/debian", UbuntuSecurityMirror: "http://u/ubuntu"}
 	if diff := cmp.Diff(h.Servers(), []string{"http://localhost:2", "http://m/debian", "http://u/ubuntu"}); diff != "" {

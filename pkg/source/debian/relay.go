@@ -20,16 +20,16 @@ import (
 	"time"
 )
 
-// Relay is a proxy on the loopback for apt in a step. It adds the passwords of
-// the host's proxy and mirrors, so that no step can read them. A word made for
-// this one run keeps other accounts of the machine from using it.
+// Relay is a proxy on the loopback interface for apt in a step. It adds the
+// passwords of the host's proxy and mirrors, so that steps cannot read them. A
+// token made for one run keeps other accounts of the machine from using it.
 type Relay struct {
 	host     Host
-	expected []byte // of Proxy-Authorization
+	expected []byte // value of Proxy-Authorization
 	address  string
 	server   *http.Server
 	out      http.RoundTripper
-	cancel   context.CancelFunc // ends tunnels, which the server has let go of
+	cancel   context.CancelFunc // ends tunnels, which are hijacked from the server
 	done     chan struct{}
 }
 
@@ -39,7 +39,7 @@ func (h Host) NeedsRelay() bool {
 	return len(h.logins) > 0 || relayed(h.HTTPProxy) || relayed(h.HTTPSProxy)
 }
 
-// relayed reports whether a step is given the relay in place of a proxy.
+// relayed reports whether a step gets the relay in place of a proxy.
 func relayed(proxy string) bool {
 	if !hasLogin(proxy) {
 		return false
@@ -48,8 +48,8 @@ func relayed(proxy string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https")
 }
 
-// Withheld names the options of apt that steps go without: the proxy has a
-// password, and is of a kind that cannot be relayed.
+// Withheld names the apt options that steps do not get: the proxy has a password,
+// and is of a kind that cannot be relayed.
 func (h Host) Withheld() []string {
 	var names []string
 	for _, o := range []struct{ name, value string }{{"http proxy", h.HTTPProxy}, {"https proxy", h.HTTPSProxy}} {
@@ -60,7 +60,7 @@ func (h Host) Withheld() []string {
 	return names
 }
 
-// StartRelay listens on a free port of the loopback until Close.
+// StartRelay listens on a free port of the loopback interface until Close.
 func (h Host) StartRelay(ctx context.Context) (*Relay, error) {
 	var listen net.ListenConfig
 	l, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -85,8 +85,8 @@ func (h Host) StartRelay(ctx context.Context) (*Relay, error) {
 	return r, nil
 }
 
-// Close ends the relay and all connections through it. A nil one has nothing
-// to end.
+// Close ends the relay and all connections through it. Closing a nil Relay does
+// nothing.
 func (r *Relay) Close() error {
 	if r == nil {
 		return nil
@@ -97,7 +97,7 @@ func (r *Relay) Close() error {
 	return err
 }
 
-// Address is what apt takes for a proxy; "" of a nil one.
+// Address is the address of the relay for apt's proxy option; "" for a nil Relay.
 func (r *Relay) Address() string {
 	if r == nil {
 		return ""
@@ -125,10 +125,10 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 // hopHeaders belong to one connection (RFC 9110, 7.6.1).
 var hopHeaders = []string{"Connection", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
 
-// forward passes one request on: to the mirror that has a password, or to the
-// proxy that has one. A step reaches anything else without the relay.
+// forward passes one request on, to a mirror or through a proxy that needs a
+// password. Steps reach everything else without the relay.
 func (r *Relay) forward(w http.ResponseWriter, q *http.Request) error {
-	// Others could give the password back (TRACE), or write (PUT).
+	// Other methods could return the password (TRACE), or write (PUT).
 	if q.Method != http.MethodGet && q.Method != http.MethodHead {
 		return fmt.Errorf("%s is not what apt asks of a mirror", q.Method)
 	}
@@ -161,12 +161,12 @@ func (r *Relay) forward(w http.ResponseWriter, q *http.Request) error {
 	}
 	w.WriteHeader(answer.StatusCode)
 	if _, err := io.Copy(w, answer.Body); err != nil {
-		panic(http.ErrAbortHandler) // so that apt does not take the answer for complete
+		panic(http.ErrAbortHandler) // so that apt does not consider the answer complete
 	}
 	return nil
 }
 
-// loginFor is the login of a mirror that steps see under a plain address.
+// loginFor is the login of a mirror whose address in steps has none.
 func (h Host) loginFor(u *url.URL) (login, bool) {
 	for _, l := range h.logins {
 		if twin := *u; l.host == strings.ToLower(u.Host) {
@@ -203,7 +203,7 @@ func (r *Relay) connect(w http.ResponseWriter, q *http.Request) error {
 	}
 	defer client.Close()
 	if _, err := io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
-		return nil // the client is gone
+		return nil // the client has closed the connection
 	}
 	stop := context.AfterFunc(q.Context(), func() { client.Close(); server.Close() })
 	defer stop()
@@ -224,8 +224,8 @@ func (r *Relay) connect(w http.ResponseWriter, q *http.Request) error {
 	return nil
 }
 
-// tunnel asks a proxy for a connection to target. What the proxy has sent
-// beyond its answer is in the reader.
+// tunnel asks a proxy for a connection to target. Data that the proxy sent after
+// its answer is in the reader.
 func tunnel(ctx context.Context, proxy *url.URL, target string) (net.Conn, *bufio.Reader, error) {
 	const unreachable = "the host's https proxy could not be reached"
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)

@@ -30,7 +30,7 @@ import (
 
 const secret = "s3cr3t"
 
-// basic is the header of user u with the secret.
+// basic is the header for user u with the secret.
 var basic = "Basic " + base64.StdEncoding.EncodeToString([]byte("u:"+secret))
 
 // fakeProxy is a proxy that requires the secret.
@@ -72,7 +72,7 @@ func startRelay(t *testing.T, h Host) *Relay {
 	return r
 }
 
-// through asks for an address by way of a proxy.
+// through requests an address through a proxy.
 func through(t *testing.T, proxy, address string, transport *http.Transport) string {
 	t.Helper()
 	u, err := url.Parse(proxy)
@@ -119,8 +119,8 @@ func TestRelayAddsThePasswordOfTheProxy(t *testing.T) {
 	}
 }
 
-// A mirror with a password that speaks TLS has a plain address for steps; the
-// relay makes of it what it is.
+// A mirror with a password that uses TLS has a plain HTTP address in steps; the
+// relay converts it.
 func TestRelayReachesASealedMirror(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		switch {
@@ -147,7 +147,7 @@ func TestRelayReachesASealedMirror(t *testing.T) {
 	}
 }
 
-// What is without a password on this host is not reached by way of the relay.
+// Servers that need no password on this host are not reached through the relay.
 func TestRelayIsNoOpenProxy(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("was reached") }))
 	t.Cleanup(server.Close)
@@ -159,7 +159,7 @@ func TestRelayIsNoOpenProxy(t *testing.T) {
 	}
 }
 
-// locked makes a mirror want the secret.
+// locked makes a mirror require the secret.
 func (r *fakeRepo) locked() {
 	r.before = func(w http.ResponseWriter, q *http.Request) bool {
 		if q.Header.Get("Authorization") == basic {
@@ -170,9 +170,9 @@ func (r *fakeRepo) locked() {
 	}
 }
 
-// A mirror of the host with a password is read with it, and the password is
-// nowhere else: not in what is stored, and not in what steps get. The real apt
-// reads the mirror with what a step gets.
+// A mirror of the host that needs a password is read with it, and the password
+// appears nowhere else: neither in stored files nor in what steps get. The real apt
+// reads the mirror with the files of a step.
 func TestPasswordsOfMirrors(t *testing.T) {
 	r := newRepo(t)
 	r.suite(suiteSpec{}, debtest.Base()...)
@@ -239,7 +239,7 @@ APT::Sandbox::User ""; APT::Architecture "amd64"; APT::Architectures "amd64"; Ac
 	}
 }
 
-// Addresses with a password that are wrong, too, are told without it.
+// Invalid addresses with a password are reported without it.
 func TestMessagesHaveNoPassword(t *testing.T) {
 	for _, address := range []string{"u:" + secret + "@m.example", "ftp://u:" + secret + "@m.example", "http://u:" + secret + "@", "http://u:" + secret + "@m.example/a b", "http://u:" + secret + "%zz@m.example/"} {
 		h, err := ReadHost(t.TempDir(), func(n string) string { return map[string]string{EnvMirror: address}[n] })
@@ -313,13 +313,13 @@ func TestStepsGetNoPassword(t *testing.T) {
 	}
 }
 
-// A step can neither have the password given back nor use it for more than apt
-// does.
+// A step can neither get the password nor use it for requests that apt does not
+// make.
 func TestRelayOnlyReads(t *testing.T) {
 	var seen []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		seen = append(seen, q.Method+" "+q.URL.Path)
-		fmt.Fprint(w, q.Header.Get("Authorization")) // as a server does that is asked to trace
+		fmt.Fprint(w, q.Header.Get("Authorization")) // as a server answers TRACE
 	}))
 	t.Cleanup(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")
@@ -353,7 +353,7 @@ func TestRelayOnlyReads(t *testing.T) {
 	}
 }
 
-// What a mirror of the network redirects to is a mirror, not a file of this host.
+// A mirror on the network can redirect to a mirror, but not to a file of this host.
 func TestNoRedirectToFiles(t *testing.T) {
 	server := httptest.NewServer(http.RedirectHandler("file:///etc/hostname", http.StatusFound))
 	t.Cleanup(server.Close)

@@ -85,9 +85,9 @@ func parseDate(s string) (time.Time, error) {
 // clockSlack is how far a mirror's clock may be ahead of ours.
 const clockSlack = 10 * time.Minute
 
-// check compares the release with what was asked for: a signature alone does
-// not say that the file is that of this suite, nor that it is not an old one.
-// What the file does not say, it cannot contradict.
+// check compares the release with the request: a signature alone does not say that
+// the file belongs to that suite, nor that it is current. Fields that the file does
+// not have are not checked.
 func (r release) check(a archive, b Bootstrap, checkUntil, checkDate bool, now time.Time) error {
 	var errs []error
 	var ms Mistakes
@@ -125,14 +125,14 @@ func (r release) check(a archive, b Bootstrap, checkUntil, checkDate bool, now t
 	return errors.Join(append(errs, ms.orNil())...)
 }
 
-// endings of compressed indices, the smallest first; xz is what all have.
+// endings are the extensions of compressed indices, the smallest first; all suites have xz.
 var endings = []string{".xz", ".zst", ".bz2", ".lzma", ".gz", ""}
 
-// index picks the compressed form of a component's Packages file: its path,
-// its hash, and the hash of its content, which is empty where the release has
-// the compressed form only.
+// index chooses a compressed form of a component's Packages file. It returns the
+// path, the hash, and the hash of the decompressed content, which is empty if the
+// release lists only the compressed form.
 func (r release) index(component, arch string) (name string, packed, plain field.File, err error) {
-	for _, c := range []string{component, "updates/" + component} { // old security suites prefix theirs
+	for _, c := range []string{component, "updates/" + component} { // old security suites have a prefix
 		base := c + "/binary-" + arch + "/Packages"
 		for _, ending := range endings {
 			if packed, ok := r.Files[base+ending]; ok {

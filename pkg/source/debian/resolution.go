@@ -14,31 +14,32 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
-// Role is how a package gets into the root file system.
+// Role says how a package is installed in the root file system.
 type Role string
 
 // The roles, in the order of installation.
 const (
-	Essential Role = "essential" // Essential: yes, and what those need: unpacked natively
+	Essential Role = "essential" // Essential: yes, and their dependencies: unpacked natively
 	Required  Role = "required"  // the rest of the variant's base, apt among it: unpacked natively
 	Extra     Role = "extra"     // everything else: installed by apt in the sandbox
 )
 
-// Resolution is what a Bootstrap came to: plain data, safe to store as JSON.
+// Resolution is the result of resolving a Bootstrap: plain data that can be stored
+// as JSON.
 type Resolution struct {
 	Suite     string    `json:"suite"`
 	Arch      string    `json:"arch"`
 	Variant   string    `json:"variant"`
-	Foreign   []string  `json:"foreign,omitempty"` // architectures of packages beside Arch
-	MergedUsr bool      `json:"merged_usr"`        // the links of a merged /usr are to be made first
+	Foreign   []string  `json:"foreign,omitempty"` // architectures of packages, other than Arch
+	MergedUsr bool      `json:"merged_usr"`        // the links of a merged /usr have to be made first
 	Sources   string    `json:"sources"`           // the result's /etc/apt/sources.list
 	Releases  []Release `json:"releases"`
 	Without   []string  `json:"without,omitempty"` // suites that the mirror does not have
-	Packages  []Package `json:"packages"`          // by role; each after what it needs, as far as cycles allow
+	Packages  []Package `json:"packages"`          // by role; each after its dependencies, as far as cycles allow
 }
 
-// UnmarshalJSON implements json.Unmarshaler. In pins of versions before 2 the names
-// are those of the fields; encoding/json takes capital letters for small ones.
+// UnmarshalJSON implements json.Unmarshaler. In pins written before version 2,
+// names are those of the Go fields; encoding/json ignores the case of names.
 func (r *Resolution) UnmarshalJSON(data []byte) error {
 	type plain Resolution
 	old := struct {
@@ -59,7 +60,7 @@ type Release struct {
 	Suite      string    `json:"suite"` // as asked for
 	URL        string    `json:"url"`
 	Date       time.Time `json:"date"`
-	ValidUntil time.Time `json:"valid_until"` // zero if unlimited
+	ValidUntil time.Time `json:"valid_until"` // zero if there is no limit
 }
 
 // Package is one .deb.
@@ -68,22 +69,22 @@ type Package struct {
 	Version   string `json:"version"`
 	Arch      string `json:"arch"`
 	Role      Role   `json:"role"`
-	Auto      bool   `json:"auto,omitempty"` // for the sake of another package only: apt's mark
-	URL       string `json:"url"`            // of the mirror
-	Filename  string `json:"filename"`       // below URL
+	Auto      bool   `json:"auto,omitempty"` // installed only as a dependency: apt's mark
+	URL       string `json:"url"`            // address of the mirror
+	Filename  string `json:"filename"`       // path below URL
 	Size      int64  `json:"size"`
-	Installed int64  `json:"installed,omitempty"` // bytes of the unpacked files, as the index says; 0 if it does not
-	Sum       string `json:"sha256"`              // hexadecimal; one of 128 digits is a SHA512
-	Stanza    string `json:"stanza,omitempty"`    // the index entry, of Extra packages only
+	Installed int64  `json:"installed,omitempty"` // bytes of the unpacked files according to the index; 0 if not stated
+	Sum       string `json:"sha256"`              // hexadecimal; 128 digits are a SHA512
+	Stanza    string `json:"stanza,omitempty"`    // the index entry, only for Extra packages
 }
 
-// recipe changes when the same packages would unpack or configure to something
-// else than with an older version of this package.
+// recipe changes if the same packages would be unpacked or configured differently
+// than by an older version of this package.
 const recipe = "1"
 
-// Digest covers all that decides about the result: the packages with their
-// hashes and roles, the sources, and what is done with them. Mirrors and dates
-// of the releases are not among it.
+// Digest covers everything that determines the result: the packages with their
+// hashes and roles, the sources, and the way they are processed. Mirrors and dates
+// of the releases are not covered.
 func (r *Resolution) Digest() string {
 	type item struct {
 		Name, Version, Arch, SHA256 string
@@ -101,14 +102,14 @@ func (r *Resolution) Digest() string {
 		Packages                     []item
 	}{recipe, r.Suite, r.Arch, r.Sources, r.MergedUsr, r.ConfigureScript(), r.InstallScript(), items})
 	if err != nil {
-		panic(err) // strings and booleans
+		panic(err) // marshalling strings and booleans cannot fail
 	}
 	sum := sha256.Sum256(data)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// InstalledSize is about what the packages' files take, in bytes: what their
-// index entries say, which counts whole blocks, less a tenth, or else twice their
+// InstalledSize is the approximate size of the packages' files, in bytes: according
+// to their index entries, which count whole blocks, less a tenth, or else twice the
 // compressed size.
 func (r *Resolution) InstalledSize() int64 {
 	var n int64
@@ -166,12 +167,12 @@ func (p Package) hash() field.File { return field.File{Sum: p.Sum, Size: p.Size}
 
 func (p Package) address() string { return strings.TrimRight(p.URL, "/") + "/" + p.Filename }
 
-// extendedStates is apt's record of packages that came for others' sake.
+// extendedStates is apt's record of automatically installed packages.
 func (r *Resolution) extendedStates(list []Package) string {
 	var b strings.Builder
 	for _, p := range list {
 		if p.Auto {
-			arch := r.Arch // apt's word for packages of all architectures, too
+			arch := r.Arch // apt's word also for packages of all architectures
 			if slices.Contains(r.Foreign, p.Arch) {
 				arch = p.Arch
 			}

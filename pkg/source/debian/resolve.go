@@ -24,9 +24,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/solve"
 )
 
-// Resolve reads and verifies what the mirrors offer, and works out which
-// packages b comes to. now is the time that signatures and dates are held
-// against. What is wrong with b comes as Mistakes.
+// Resolve reads and verifies the archives of the mirrors, and determines the
+// packages for b. Signatures and dates are checked against now. Mistakes in b are
+// returned as Mistakes.
 func (f *Fetcher) Resolve(ctx context.Context, b Bootstrap, h Host, now time.Time) (*Resolution, error) {
 	if err := b.Check(); err != nil {
 		return nil, err
@@ -70,8 +70,8 @@ func (f *Fetcher) Resolve(ctx context.Context, b Bootstrap, h Host, now time.Tim
 	return r, err
 }
 
-// readArchives reads all archives at a time. Of several failures the first
-// archive's counts, so that the same mistake is always told in the same words.
+// readArchives reads all archives in parallel. If several fail, the first archive's
+// error is returned, so that the same mistake always gives the same message.
 func (f *Fetcher) readArchives(ctx context.Context, q asked, archives []archive) ([]offer, error) {
 	offers := make([]offer, len(archives))
 	failures := make([]error, len(archives))
@@ -97,7 +97,7 @@ func (f *Fetcher) readArchives(ctx context.Context, q asked, archives []archive)
 	return offers, nil
 }
 
-// keyring are the files of the archive's keys, and the keys.
+// keyring returns the files of the archive's keys, and the keys.
 func (b Bootstrap) keyring(h Host) ([]string, signed.Keys, error) {
 	d, known := distributionOf(b.Suite)
 	paths := *h.of(d).keyrings
@@ -121,7 +121,8 @@ func (b Bootstrap) keyring(h Host) ([]string, signed.Keys, error) {
 	return paths, keys, err
 }
 
-// plainCause is an error without the operation and file that are said already.
+// plainCause is an error without the operation and file, which the message has
+// already.
 func plainCause(err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
@@ -131,7 +132,7 @@ func plainCause(err error) error {
 
 const maxRelease = 32 << 20 // bytes of an InRelease file
 
-// revalidate reads a small file that may change, sparing the transfer if the
+// revalidate reads a small file that may change. It is not transferred if the
 // cached copy is current.
 func (f *Fetcher) revalidate(ctx context.Context, address string) ([]byte, error) {
 	name := f.releasePath(address)
@@ -169,7 +170,7 @@ func (f *Fetcher) revalidate(ctx context.Context, address string) ([]byte, error
 	return message, writeTagged(ctx, name, tag, message)
 }
 
-// readTagged splits a cached release file: the server's tag in the first line,
+// readTagged splits a cached release file: the server's ETag in the first line,
 // then the message. nil means that there is none.
 func readTagged(name string) (message []byte, tag string) {
 	data, err := os.ReadFile(name)
@@ -198,14 +199,14 @@ func writeTagged(ctx context.Context, name, tag string, message []byte) error {
 	return commitPart(part, name)
 }
 
-// readIndex returns the text of a component's Packages file, from the cache if
-// its hash is there.
+// readIndex returns the text of a component's Packages file, from the cache if its
+// hash is there.
 func (f *Fetcher) readIndex(ctx context.Context, a archive, rel release, component, arch string) (string, error) {
 	file, packed, plain, err := rel.index(component, arch)
 	if err != nil {
 		return "", fmt.Errorf("release file of %s %w", a.Suite, err)
 	}
-	if plain.Sum == "" { // known by its compressed form only
+	if plain.Sum == "" { // only the compressed form is listed
 		plain = field.File{Size: maxIndex}
 	}
 	name := f.indexPath(plain.Sum)
@@ -250,8 +251,8 @@ func (f *Fetcher) readIndex(ctx context.Context, a archive, rel release, compone
 // maxIndex bounds an index whose size no release file says.
 const maxIndex = 1 << 30
 
-// unpackVerified reads a compressed index that is known by its own hash only.
-// It stays in the cache as it is.
+// unpackVerified reads a compressed index of which only the compressed form's hash
+// is known. It stays compressed in the cache.
 func unpackVerified(archived, file string, packed field.File) (string, error) {
 	data, err := readVerified(archived, packed)
 	if err != nil {
@@ -296,7 +297,7 @@ func unpackIndex(ctx context.Context, archived, file, name string, plain field.F
 		return err
 	}
 	if ok, err := haveFile(name, plain); err != nil || !ok {
-		return errors.Join(err, &transferError{file, "content is not what the release file says"})
+		return errors.Join(err, &transferError{file, "the content does not match the release file"})
 	}
 	return os.Remove(archived)
 }

@@ -57,7 +57,7 @@ func TestResolveFailures(t *testing.T) {
 		want   string
 	}{
 		{"wrong hash of the index", suiteSpec{tamper: func(s string) string { return strings.Replace(s, "1.3", "1.4", 1) }}, nil, "signed index says"},
-		{"longer index", suiteSpec{tamper: func(s string) string { return s + strings.Repeat("random 9x7", 99) }}, nil, "parts of two states"},
+		{"longer index", suiteSpec{tamper: func(s string) string { return s + strings.Repeat("random 9x7", 99) }}, nil, "is the mirror being updated?"},
 		{"text altered after signing", suiteSpec{}, func(r *fakeRepo, _ *Bootstrap, _ *Host) {
 			name := "/debian/dists/sid/InRelease"
 			r.put(name, []byte(strings.Replace(string(r.files[name]), "Codename: sid", "Codename: six", 1)))
@@ -134,7 +134,7 @@ func TestResolveAcceptsOldReleases(t *testing.T) {
 	}
 }
 
-// Whether a key is good is a question of the time given, not of the clock.
+// Whether a key is valid depends on the given time, not on the clock.
 func TestVerifyTakesTime(t *testing.T) {
 	key := newKey(t, 5*365*24*time.Hour)
 	message := sign(t, "Suite: sid\n", key)
@@ -149,7 +149,7 @@ func TestVerifyTakesTime(t *testing.T) {
 	}
 }
 
-// A signature that cannot be checked does not spoil one that can.
+// A signature that cannot be checked does not invalidate one that can.
 func TestResolveSeveralSignatures(t *testing.T) {
 	r := newRepo(t)
 	r.suite(suiteSpec{}, debtest.Base()...)
@@ -194,8 +194,8 @@ func TestResolveSecurity(t *testing.T) {
 	}
 }
 
-// The digest and the result's sources are the same wherever the files came
-// from; another package, role or source changes the digest.
+// The digest and the result's sources do not depend on where the files came from;
+// another package, role or source changes the digest.
 func TestDigest(t *testing.T) {
 	r := newRepo(t)
 	r.suite(suiteSpec{}, debtest.Base()...)
@@ -262,14 +262,14 @@ func TestResolveCaches(t *testing.T) {
 	if indices != 1 {
 		t.Errorf("index read %d times, want once", indices)
 	}
-	r.suite(suiteSpec{}, append(debtest.Base(), debtest.Deb{Name: "new", Version: "1"})...) // the mirror is renewed
+	r.suite(suiteSpec{}, append(debtest.Base(), debtest.Deb{Name: "new", Version: "1"})...) // the mirror is updated
 	if _, err := f.Resolve(t.Context(), r.bootstrap("new"), Host{}, testNow); err != nil {
 		t.Errorf("after renewal: %v", err)
 	}
 }
 
 func TestResolveWithoutByHash(t *testing.T) {
-	for _, listed := range []bool{false, true} { // said to be there, but not
+	for _, listed := range []bool{false, true} { // listed, but missing
 		r := newRepo(t)
 		r.suite(suiteSpec{noByHash: !listed}, debtest.Base()...)
 		r.before = func(w http.ResponseWriter, q *http.Request) bool {

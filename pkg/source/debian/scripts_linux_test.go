@@ -73,9 +73,9 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// The configure script runs with stand-ins for dpkg and the like: preinst
-// scripts in order and with dpkg's environment, services kept still meanwhile,
-// and nothing of it left behind, whether it goes well or not.
+// The configure script runs with stand-ins for dpkg and other programs: preinst
+// scripts in order and with dpkg's environment, no service started, and nothing of
+// the set-up left behind, whether it succeeds or fails.
 func TestConfigureScriptRuns(t *testing.T) {
 	shell := tooltest.Find(t, "sh")
 	for _, fail := range []bool{false, true} {

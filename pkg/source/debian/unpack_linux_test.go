@@ -36,12 +36,12 @@ func TestUnpackRefuses(t *testing.T) {
 	}
 	res.Packages[0].Version = "9"
 	must(t, os.WriteFile(name, data, 0o644))
-	if err := f.Unpack(t.Context(), res, t.TempDir()); err == nil || !strings.Contains(err.Error(), "by its own word") {
+	if err := f.Unpack(t.Context(), res, t.TempDir()); err == nil || !strings.Contains(err.Error(), "says that it is") {
 		t.Errorf("other version inside: got %v", err)
 	}
 }
 
-// What Unpack writes has the sources and apt's marks of the resolution.
+// The result of Unpack has the sources and apt's marks of the resolution.
 func TestUnpackOfAResolution(t *testing.T) {
 	r := newRepo(t)
 	r.suite(suiteSpec{}, debtest.Base()...)

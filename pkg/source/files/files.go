@@ -22,8 +22,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/key"
 )
 
-// BaseName is the last component of a slash-separated path; "" for "." and
-// what ends in a slash.
+// BaseName is the last component of a slash-separated path; "" for "." and for
+// paths that end in a slash.
 func BaseName(p string) string {
 	p = strings.TrimSuffix(p, "/.")
 	p = strings.TrimRight(p, "/")
@@ -34,8 +34,9 @@ func BaseName(p string) string {
 	return name
 }
 
-// Dirs are where a stage's relative sources are looked for: DIR/STAGE,
-// then DIR, where DIR is the directory of the declaring file (redomat's rule).
+// Dirs are the directories in which a stage's relative sources are looked for:
+// DIR/STAGE, then DIR, where DIR is the directory of the declaring file (redomat's
+// rule).
 func Dirs(s *decl.Stage) []string {
 	var dirs []string
 	for _, d := range s.Dirs {
@@ -44,8 +45,8 @@ func Dirs(s *decl.Stage) []string {
 	return dirs
 }
 
-// Find is the place of an ADD or COPY source on the host: as named when
-// it is absolute, else the first of Dirs that has it.
+// Find returns the path of an ADD or COPY source on the host: the source itself if
+// it is absolute, else its path in the first of Dirs that has it.
 func Find(s *decl.Stage, source string) (string, error) {
 	if filepath.IsAbs(source) {
 		_, err := os.Lstat(source)
@@ -67,9 +68,9 @@ func Find(s *decl.Stage, source string) (string, error) {
 	return "", &fs.PathError{Op: "find", Path: source, Err: fs.ErrNotExist}
 }
 
-// Digest is the digest of a file or directory to be added: names, kinds,
-// contents, link targets and whether a file is executable. Times, owners and
-// what an umask changes do not count, since they do not reach the layer.
+// Digest is the digest of a file or directory to be added: names, kinds, contents,
+// link targets and whether a file is executable. Times, owners and permissions that
+// depend on the umask do not count, since they do not reach the layer.
 func Digest(ctx context.Context, path string) (string, error) {
 	digest, _, err := DigestAll(ctx, path)
 	return digest, err
@@ -77,12 +78,13 @@ func Digest(ctx context.Context, path string) (string, error) {
 
 // AddedFile is a file, directory or link of an ADD or COPY, for history.Explain.
 type AddedFile struct {
-	Path string `json:"p"` // below the source; "." is the source itself
+	Path string `json:"p"` // path below the source; "." is the source itself
 	Mode string `json:"m"` // octal, type bits included
 	Sum  string `json:"s"` // the beginning of the digest of its content
 }
 
-// DigestAll is Digest, with what it is made of. Files are read on several processors.
+// DigestAll is Digest; it also returns the files that the digest covers. Files are
+// read on several processors.
 func DigestAll(ctx context.Context, path string) (string, []AddedFile, error) {
 	return Memory{}.DigestAll(ctx, path)
 }
@@ -140,18 +142,18 @@ func digestAll(ctx context.Context, path string, known Known, learn func(st fs.F
 	return d.Sum(), d.Files, nil
 }
 
-// buffers are what files are read into.
+// buffers are reused for reading files.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 128<<10); return &b }}
 
-// Digester makes the digest of a source of what Walk finds, in its order. The zero
-// value is ready.
+// Digester computes the digest of a source from what Walk finds, in its order. The
+// zero value is ready to use.
 type Digester struct {
 	Files []AddedFile // so far
 	h     hash.Hash
 }
 
-// Add takes a file, directory or link in. Content is the SHA-256 of a file, 32
-// bytes, or where a link leads to.
+// Add adds a file, directory or link. Content is the SHA-256 of a file, 32 bytes,
+// or the target of a link.
 func (d *Digester) Add(rel string, st fs.FileInfo, content string) {
 	if d.h == nil {
 		d.h = sha256.New()
@@ -164,7 +166,7 @@ func (d *Digester) Add(rel string, st fs.FileInfo, content string) {
 	d.h.Write([]byte(key.List([]string{f.Path, f.Mode, content})))
 }
 
-// Sum is the digest of all that was added.
+// Sum is the digest of everything that was added.
 func (d *Digester) Sum() string {
 	if d.h == nil {
 		d.h = sha256.New()
@@ -172,8 +174,8 @@ func (d *Digester) Sum() string {
 	return hex.EncodeToString(d.h.Sum(nil))
 }
 
-// Mode is the mode that an added file gets, type bits included: 755 or 644,
-// as in a git checkout, so that the umask it was made under does not count.
+// Mode is the mode that an added file gets, type bits included: 755 or 644, as in a
+// git checkout, so that it does not depend on an umask.
 func Mode(st fs.FileInfo) fs.FileMode {
 	switch {
 	case st.Mode()&fs.ModeSymlink != 0:
@@ -186,7 +188,8 @@ func Mode(st fs.FileInfo) fs.FileMode {
 	return 0o644
 }
 
-// Renamed is an error about the file from, as Walk has named it, that says to.
+// Renamed changes the name in an error about the file from, which Walk has named
+// so, to to.
 func Renamed(err error, from, to string) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) && pe.Path == from {
@@ -195,7 +198,7 @@ func Renamed(err error, from, to string) error {
 	return err
 }
 
-// PatternHint says what to do instead of writing a pattern.
+// PatternHint says what to write instead of a pattern.
 func PatternHint(src string) string {
 	if !strings.ContainsAny(src, "*?[") {
 		return ""

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What takes the place of a file between the look and the reading is not read.
+// A file that is replaced between the check and the reading is not read.
 func TestOpenRefuses(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -43,7 +43,7 @@ func TestOpenRefuses(t *testing.T) {
 	f.Close()
 }
 
-// A directory that gives way to a link while it is walked leads nowhere else.
+// If a directory is replaced by a link during the walk, the link is not followed.
 func TestWalkSwapped(t *testing.T) {
 	top := t.TempDir()
 	secret, src := filepath.Join(top, "private"), filepath.Join(top, "src")
@@ -57,7 +57,7 @@ func TestWalkSwapped(t *testing.T) {
 	}
 	var got []string
 	err := Walk(src, func(rel, full string, st fs.FileInfo) error {
-		if rel == "d" { // it was looked at
+		if rel == "d" { // after it was checked
 			if err := os.Rename(filepath.Join(src, "d"), filepath.Join(top, "old")); err != nil {
 				return err
 			}

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Check refuses what the kernel says about this machine or this very
-// process, such as its environment, in the form of files.
+// Check refuses files in which the kernel describes this machine or this very
+// process, such as its environment.
 func Check(path string) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(path, &st); err != nil {
@@ -43,11 +43,11 @@ func checkType(st *unix.Statfs_t, path string) error {
 	return nil
 }
 
-// Walk calls f for path and all below it in byte order; rel is "." for
-// path itself. A link at path itself is followed, those below are not. full
-// names the file during the call, however deep it is and whatever becomes of the
-// directories that lead to it: another user may be able to write to them. Errors
-// name it as it is found from path.
+// Walk calls f for path and everything below it in byte order; rel is "." for path
+// itself. A link at path itself is followed, links below it are not. full names the
+// file during the call, whatever its depth and whatever happens to the directories
+// above it: another user may be able to write to them. Errors contain the name that
+// is found from path.
 func Walk(path string, f func(rel, full string, st fs.FileInfo) error) error {
 	st, err := os.Stat(path)
 	if err != nil {
@@ -71,8 +71,8 @@ func Walk(path string, f func(rel, full string, st fs.FileInfo) error) error {
 	return walkBelow(beneath.Root(fd), path, f)
 }
 
-// walkFile is Walk for a source that is not a directory. One that is open already,
-// by its name in /proc, is what it is.
+// walkFile is Walk for a source that is not a directory. If the source is an open
+// file, by its name in /proc, that file is used.
 func walkFile(path string, f func(rel, full string, st fs.FileInfo) error) error {
 	full := path
 	if !isOpen(path) {
@@ -98,8 +98,8 @@ func walkFile(path string, f func(rel, full string, st fs.FileInfo) error) error
 	return Renamed(err, full, path)
 }
 
-// Open opens a regular file that Walk has named, and refuses what has taken its
-// place: a link, a pipe, or what the kernel tells about this machine.
+// Open opens a regular file that Walk has named, and refuses anything that has
+// replaced it: a link, a pipe, or a file that describes this machine.
 func Open(full string) (*os.File, error) {
 	fd, err := openRegular(full)
 	if err != nil {
@@ -108,7 +108,7 @@ func Open(full string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), full), nil
 }
 
-// openRegular is Open, as a descriptor.
+// openRegular is Open, and returns a descriptor.
 func openRegular(full string) (int, error) {
 	noFollow := unix.O_NOFOLLOW
 	if isOpen(full) {
@@ -133,17 +133,17 @@ func openRegular(full string) (int, error) {
 	return fd, nil
 }
 
-// isOpen tells the name in /proc of what this process has open, which is a link to that
-// and nothing else.
+// isOpen recognises the name in /proc of a file that this process has open. It is a
+// link to exactly that file.
 func isOpen(full string) bool {
 	fd, ok := strings.CutPrefix(full, "/proc/self/fd/")
 	return ok && !strings.Contains(fd, "/")
 }
 
-// content opens a file that Walk has named. What it returns reads the file, which it closes,
-// and makes its SHA-256, 32 bytes; it may be called in another goroutine, and is called once.
-// It reads with system calls alone: for many small files the rest would take most of
-// the time.
+// content opens a file that Walk has named. The function it returns reads and closes the
+// file, and returns its SHA-256, 32 bytes; it may be called in another goroutine, and is
+// called once. It uses system calls directly: for many small files the overhead of os.File
+// would take most of the time.
 func content(full string) (func() (string, error), error) {
 	fd, err := openRegular(full)
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 	"path/filepath"
 )
 
-// Check refuses on Linux what its kernel says in the form of files. Here nothing is.
+// Check refuses, on Linux, files in which the kernel describes the machine. Other
+// systems have none.
 func Check(string) error { return nil }
 
 // Open opens a regular file that Walk has named.
@@ -32,8 +33,9 @@ func Open(full string) (*os.File, error) {
 	return f, nil
 }
 
-// content opens a file that Walk has named. What it returns reads the file, which it closes,
-// and makes its SHA-256, 32 bytes; it may be called in another goroutine, and is called once.
+// content opens a file that Walk has named. The function it returns reads and closes the
+// file, and returns its SHA-256, 32 bytes; it may be called in another goroutine, and is
+// called once.
 func content(full string) (func() (string, error), error) {
 	f, err := Open(full)
 	if err != nil {
@@ -51,9 +53,9 @@ func content(full string) (func() (string, error), error) {
 	}, nil
 }
 
-// Walk calls f for path and all below it in byte order; rel is "." for
-// path itself. A link at path itself is followed, those below are not. full
-// names the file. Unlike on Linux, a path is as long as the system takes it.
+// Walk calls f for path and everything below it in byte order; rel is "." for path
+// itself. A link at path itself is followed, links below it are not. full names the
+// file. Unlike on Linux, the length of a path is limited by the system.
 func Walk(path string, f func(rel, full string, st fs.FileInfo) error) error {
 	st, err := os.Stat(path)
 	if err != nil {

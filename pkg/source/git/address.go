@@ -15,7 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// transports are those that do what their name says and nothing else.
+// transports are those that do what their name says and start no other program.
 var transports = []string{"https", "http", "ssh", "git", "file"}
 
 var (
@@ -24,9 +24,9 @@ var (
 	scpLike = lazyregexp.New(`^([A-Za-z0-9_.][A-Za-z0-9_.-]*@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.][A-Za-z0-9_.-]*):[^:]`)
 )
 
-// address takes the user and password of a web address apart from it, after
-// it was found to be an address that git may be asked for: SCHEME://...,
-// [USER@]HOST:PATH as ssh has it, or an absolute path.
+// address splits user and password off a web address. It refuses addresses that git
+// must not be given: allowed are SCHEME://..., [USER@]HOST:PATH in the form of ssh,
+// and an absolute path.
 func (c *Cache) address(raw string) (string, *url.Userinfo, error) {
 	shown := redact(raw)
 	if strings.ContainsFunc(raw, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' }) {
@@ -61,7 +61,7 @@ func (c *Cache) webAddress(raw, scheme string) (string, *url.Userinfo, error) {
 		return "", nil, fmt.Errorf("git address %q: transport %q is not allowed (allowed: %s)", redact(raw), scheme, strings.Join(slices.Concat(transports, c.Allow), ", "))
 	}
 	u, err := url.Parse(raw)
-	if err != nil { // its text may have the password in it
+	if err != nil { // the parser's error may contain the password
 		return "", nil, fmt.Errorf("git address %q cannot be parsed", redact(raw))
 	}
 	name, _ := url.PathUnescape(u.Host)
@@ -80,7 +80,7 @@ func (c *Cache) webAddress(raw, scheme string) (string, *url.Userinfo, error) {
 	return u.String(), nil, nil
 }
 
-// known is address, with what an earlier call has learned of the user.
+// known is address, with the user that an earlier call has learned.
 func (c *Cache) known(raw string) (string, *url.Userinfo, error) {
 	address, secret, err := c.address(raw)
 	if err != nil {
@@ -99,13 +99,13 @@ var (
 	password = lazyregexp.New(`(?i)\b([a-z][a-z0-9+.-]*://[^/\s:@]*):[^/\s]*@`)
 )
 
-// redact takes users of web addresses, who may be tokens, and passwords out of
-// a text.
+// redact removes users of web addresses, which may be tokens, and passwords from a
+// text.
 func redact(s string) string {
 	return password().ReplaceAllString(webUser().ReplaceAllString(s, "$1"), "$1@")
 }
 
-// mirrorName is the name of an address's files in the cache.
+// mirrorName is the name of the files for an address in the cache.
 func mirrorName(address string) string {
 	base := strings.TrimSuffix(path.Base(strings.TrimRight(address, "/")), ".git")
 	base = strings.Map(func(r rune) rune {

@@ -8,40 +8,40 @@ import (
 )
 
 // Cache is a directory of mirrors. Its methods may be called concurrently, and
-// other processes may use the same directory. It must not be copied.
+// other processes may use the same directory. A Cache must not be copied.
 type Cache struct {
 	Dir     string        // made when it is needed
 	Program string        // "" means git from PATH
-	Env     []string      // for git: HOME, SSH_AUTH_SOCK, GIT_SSH_COMMAND, proxies; nothing else of this process's environment gets there
-	Allow   []string      // transports besides https, http, ssh, git and file
-	Events  func(Event)   // one at a time; may be nil
-	Jobs    int           // addresses to work on at a time; 0 means 4
+	Env     []string      // for git: HOME, SSH_AUTH_SOCK, GIT_SSH_COMMAND, proxies; git gets nothing else of this process's environment
+	Allow   []string      // transports allowed besides https, http, ssh, git and file
+	Events  func(Event)   // called one at a time; may be nil
+	Jobs    int           // number of addresses handled in parallel; 0 means 4
 	Stall   time.Duration // how long a server may be silent; 0 means 5 minutes
 
 	events  sync.Mutex
 	looking sync.Mutex
-	host    *host    // of this machine's git, once it was looked at
-	secrets sync.Map // address without user → *url.Userinfo that it was named with
+	host    *host    // of this machine's git, after the first look
+	secrets sync.Map // address without user → *url.Userinfo that it was given with
 }
 
-// Event is progress, or a note for a person.
+// Event is progress, or a message for the user.
 type Event struct {
 	URL   string // without password
 	Phase string // such as "receive objects"
 	Done  int64  // objects
-	Total int64  // 0 where not known
-	Note  string // then Phase is empty
+	Total int64  // 0 if not known
+	Note  string // if set, Phase is empty
 }
 
 // Tree is a git tree as declared, after rewriting of the address.
 type Tree struct{ URL, Revision string }
 
-// Pinned is what a Tree was resolved to.
+// Pinned is the result of resolving a Tree.
 type Pinned struct {
 	URL      string `json:"url"` // without password
 	Revision string `json:"revision"`
 	Commit   string `json:"commit"`           // 40 or 64 hex digits
-	Ref      string `json:"ref,omitempty"`    // full name of the ref it was found by; "" for a commit id
+	Ref      string `json:"ref,omitempty"`    // full name of the ref from which it was resolved; "" for a commit id
 	Moving   bool   `json:"moving,omitempty"` // the ref is not a tag
 }
 

@@ -12,26 +12,26 @@ import (
 	"strings"
 )
 
-// CheckoutOptions say what the .git of a checkout looks like.
+// CheckoutOptions determine the .git of a checkout.
 type CheckoutOptions struct {
 	RemoteName string // "" means origin
-	RemoteURL  string // "" means the pin's; a password in it is left out
-	Branch     string // that is checked out; "" means none, a detached HEAD
-	// Epoch limits times, in seconds since 1970. If it is set the tree is the
-	// same, byte for byte, from whatever cache it comes, as long as tags of the
-	// history are the same, and git's version: packing takes longer the first
-	// time. Otherwise the pack is as the mirror has it.
+	RemoteURL  string // "" means that of the pin; a password in it is left out
+	Branch     string // branch that is checked out; "" means none, a detached HEAD
+	// Epoch is the latest time of a file, in seconds since 1970. If it is set, the
+	// tree is the same, byte for byte, whatever cache it comes from, as long as the
+	// tags in the history and git's version are the same; packing takes longer the
+	// first time. Otherwise the packs are those of the mirror.
 	Epoch *int64
 }
 
-// Checkout writes a commit's files and its own .git into dir, which must
-// not exist or be empty. The commit must be in the mirror (Ensure). Times are
-// the commit's; files are of mode 0644 or 0755 whatever the umask. .git has
-// the history of the commit and the tags in it. Submodules stay empty. If the
-// mirror turns out to be damaged, it is fetched again. On error dir is empty.
+// Checkout writes a commit's files and its own .git into dir, which must not exist
+// or be empty. The commit must be in the mirror (Ensure). Times are the commit's;
+// files have mode 0644 or 0755 whatever the umask. .git has the history of the
+// commit and the tags in it. Submodules stay empty. If the mirror turns out to be
+// damaged, it is fetched again. On error dir is empty.
 //
-// dir is entered once by each program that works in it, so that a path such as
-// /proc/self/fd/N of an open directory will do.
+// Each program that works in dir enters it once, so dir may be a path such as
+// /proc/self/fd/N of an open directory.
 func (c *Cache) Checkout(ctx context.Context, p Pinned, dir string, o CheckoutOptions) error {
 	m, err := c.mirror(p.URL)
 	if err != nil {
@@ -68,7 +68,7 @@ func isDamage(err error) bool {
 	return errors.As(err, &g)
 }
 
-// cleared empties dir after an error and says what the error is about.
+// cleared empties dir after an error, and adds to the error what was being done.
 func (m *mirror) cleared(dir string, p Pinned, err error) error {
 	if err == nil {
 		return nil
@@ -93,7 +93,7 @@ func (o *CheckoutOptions) complete(url string) error {
 	return nil
 }
 
-// emptyDir makes dir, or finds it empty.
+// emptyDir makes dir, or checks that it is empty.
 func emptyDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -161,21 +161,21 @@ func (m *mirror) checkout(ctx context.Context, id, dir string, o CheckoutOptions
 	return stamp(dir, when, o.Epoch)
 }
 
-// commitTime is when the commit was made, in seconds since 1970. Times that no
-// file system has are brought to the nearest that all have.
+// commitTime is the time of the commit, in seconds since 1970. A time that some
+// file system cannot store is replaced by the nearest that all can store.
 func (m *mirror) commitTime(ctx context.Context, id string) (int64, error) {
 	out, err := m.git(ctx, nil, "show", "--no-patch", "--format=%ct", "--end-of-options", id)
 	if err != nil {
 		return 0, err
 	}
-	n, _ := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64) // what is too large gives the largest
+	n, _ := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64) // a number that is too large becomes the largest
 	return min(max(n, 0), 1<<32-2), nil
 }
 
-// ref is a name and the id it stands for.
+// ref is a name and the id that it stands for.
 type ref struct{ name, id string }
 
-// tagsIn are the tags that lead into the history of a commit, sorted by name.
+// tagsIn are the tags of commits in the history of a commit, sorted by name.
 func (m *mirror) tagsIn(ctx context.Context, id string) ([]ref, error) {
 	out, err := m.git(ctx, nil, "for-each-ref", "--sort=refname", "--merged="+id, "--format=%(objectname) %(refname)", "refs/tags/")
 	if err != nil {

@@ -101,8 +101,8 @@ func TestCheckoutNeedsEmptyDirectory(t *testing.T) {
 	}
 }
 
-// TestReproducible: other caches, filled another way, another umask, another
-// time, another directory.
+// TestReproducible: the result is the same with another cache, filled in another
+// way, another umask, another time and another directory.
 func TestReproducible(t *testing.T) {
 	o := variedOrigin(t)
 	for i := range 30 {
@@ -115,7 +115,7 @@ func TestReproducible(t *testing.T) {
 	opt := CheckoutOptions{RemoteName: "r", Branch: "b", Epoch: &epoch}
 	_, a := get(t, newCache(t), "file://"+o.bare, "main", opt)
 
-	second := newCache(t) // gets half of it first, so that its packs differ
+	second := newCache(t) // fetches half of the history first, so that its packs differ
 	o.run(o.bare, "git", "update-ref", "-d", "refs/heads/main")
 	get(t, second, "file://"+o.bare, "half", CheckoutOptions{})
 	o.run(o.bare, "git", "repack", "-q", "-a", "-d", "-f", "--window=0")
@@ -159,9 +159,9 @@ func TestFilesAndLog(t *testing.T) {
 	}
 }
 
-// TestOtherUsers: in a stage git is run by the owner of the tree, and by
-// others; status is clean for all, also after a layer has kept no more than
-// layers keep.
+// TestOtherUsers: in a stage, git is run by the owner of the tree and by other
+// users. The status is clean for all, also after a layer has kept only the metadata
+// that layers keep.
 func TestOtherUsers(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs the superuser, to become others")
@@ -175,7 +175,7 @@ func TestOtherUsers(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(path, 1234, 1234) // another ctime, too
+		return os.Lchown(path, 1234, 1234) // the ctime changes, too
 	}))
 	for _, uid := range []uint32{0, 1234, 4321} {
 		cmd := exec.CommandContext(t.Context(), "git", "-c", "safe.directory=*", "status", "--porcelain")
@@ -187,7 +187,7 @@ func TestOtherUsers(t *testing.T) {
 	}
 }
 
-// TestStatusReadsNothing: git believes the index, and does not compare the
+// TestStatusReadsNothing: git relies on the index, and does not compare the
 // contents of all files.
 func TestStatusReadsNothing(t *testing.T) {
 	o := variedOrigin(t)

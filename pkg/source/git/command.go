@@ -19,26 +19,26 @@ import (
 // command is one run of git.
 type command struct {
 	args   []string
-	dir    string      // to run in; "" means /
-	env    []string    // beside the host's
-	config [][2]string // beside fixedSettings; wins over every file
+	dir    string      // working directory; "" means /
+	env    []string    // in addition to the host's
+	config [][2]string // in addition to fixedSettings; overrides every file
 	stdin  io.Reader
-	lock   *os.File  // of what git changes: held as long as any of its processes lives
-	remote string    // set for what talks to a server: it may not be silent for ever
-	out    io.Writer // nil means: returned
-	heard  *string   // gets what git said on stderr, apart from counters
+	lock   *os.File  // lock of the files that git changes: held as long as any of its processes lives
+	remote string    // set for commands that talk to a server: they end if it is silent too long
+	out    io.Writer // nil means that output is returned
+	heard  *string   // gets git's messages on stderr, except for counters
 }
 
-// maxOutput is more than a list of any repository's refs or files, in bytes.
+// maxOutput is larger than a list of any repository's refs or files, in bytes.
 const maxOutput = 256 << 20
 
-// stopTime is how long a git that is to end may take to tidy up.
+// stopTime is how long a git that has been told to end may take to clean up.
 const stopTime = 3 * time.Second
 
-// errStalled is why a command ended that was silent for too long.
+// errStalled is the reason for ending a command that was silent too long.
 var errStalled = errors.New("stalled")
 
-// fixedSettings of each command keep out hooks, helpers and housekeeping.
+// fixedSettings disable hooks, helpers and housekeeping in every command.
 func (c *Cache) fixedSettings() [][2]string {
 	set := [][2]string{
 		{"core.hooksPath", "/dev/null"},
@@ -48,7 +48,7 @@ func (c *Cache) fixedSettings() [][2]string {
 		{"core.autocrlf", "false"},
 		{"gc.auto", "0"},
 		{"maintenance.auto", "false"},
-		{"fetch.unpackLimit", "1"}, // packs appear by rename, objects one by one do not make a whole
+		{"fetch.unpackLimit", "1"}, // packs appear by rename, whereas objects written one by one may be incomplete
 		{"fetch.fsckObjects", "false"},
 		{"transfer.fsckObjects", "false"},
 		{"fetch.writeCommitGraph", "false"},
@@ -65,7 +65,7 @@ func (c *Cache) fixedSettings() [][2]string {
 	return set
 }
 
-// git runs a command and returns what it printed. Its processes end with ctx.
+// git runs a command and returns its output. Its processes end with ctx.
 func (c *Cache) git(ctx context.Context, cmd command) ([]byte, error) {
 	h, err := c.onHost(ctx)
 	if err != nil {
@@ -95,11 +95,11 @@ func (c *Cache) git(ctx context.Context, cmd command) ([]byte, error) {
 		stderr.stall = c.stall()
 		defer stderr.timer.Stop()
 	}
-	runtime.LockOSThread() // the death signal is of the thread that starts the program
+	runtime.LockOSThread() // the death signal comes from the thread that starts the program
 	err = x.Run()
 	runtime.UnlockOSThread()
 	if ctx.Err() != nil && x.Process != nil {
-		killGroup(x.Process.Pid) // children that did not listen; mostly there are none
+		killGroup(x.Process.Pid) // children that are still running; usually there are none
 	}
 	if cmd.heard != nil {
 		*cmd.heard = stderr.text()
@@ -132,8 +132,8 @@ func (c *Cache) failure(ctx context.Context, cmd command, stderr *listener, err 
 	return &gitError{cmd.args[0], text}
 }
 
-// settingsEnv gives settings to git by its environment, where no list of
-// processes shows them.
+// settingsEnv passes settings to git in its environment, so that lists of processes
+// do not show them.
 func settingsEnv(set [][2]string) []string {
 	env := []string{"GIT_CONFIG_COUNT=" + strconv.Itoa(len(set))}
 	for i, kv := range set {
@@ -142,7 +142,7 @@ func settingsEnv(set [][2]string) []string {
 	return env
 }
 
-// limited takes in up to left bytes.
+// limited accepts up to left bytes.
 type limited struct {
 	buf  bytes.Buffer
 	left int

@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestConcurrent: several caches on one directory, as several builds are.
+// TestConcurrent: several caches use one directory, as several builds do.
 func TestConcurrent(t *testing.T) {
 	o := variedOrigin(t)
 	first := newCache(t)
@@ -52,7 +52,7 @@ func TestConcurrent(t *testing.T) {
 }
 
 // TestWaitsForOtherBuild: a build that needs a mirror on which another build works
-// waits, and can be told to give up.
+// waits, and its context can end the wait.
 func TestWaitsForOtherBuild(t *testing.T) {
 	o := newOrigin(t)
 	c := newCache(t)
@@ -73,7 +73,7 @@ func TestWaitsForOtherBuild(t *testing.T) {
 	get(t, c, o.bare, "main", CheckoutOptions{})
 }
 
-// objects are the files of a mirror's objects.
+// objects are the object files of a mirror.
 func objects(t *testing.T, c *Cache, url string) []string {
 	t.Helper()
 	m, err := c.mirror(url)
@@ -88,8 +88,7 @@ func objects(t *testing.T, c *Cache, url string) []string {
 	return files
 }
 
-// TestDamagedMirror: whatever is missing or wrong is found out and fetched
-// anew.
+// TestDamagedMirror: any missing or wrong file is noticed and fetched again.
 func TestDamagedMirror(t *testing.T) {
 	o := variedOrigin(t)
 	id := o.git("rev-parse", "main")
@@ -162,7 +161,7 @@ func removeIn(t *testing.T, c *Cache, url, name string) {
 	must(t, os.RemoveAll(filepath.Join(m.dir(), name)))
 }
 
-// TestLeftovers: what a dead process left is gone after the next fetch.
+// TestLeftovers: files left by a dead process are removed by the next fetch.
 func TestLeftovers(t *testing.T) {
 	o := newOrigin(t)
 	c := newCache(t)
@@ -184,7 +183,7 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
-// TestPacksArePruned: of many commits a few packs are kept.
+// TestPacksArePruned: of many commits, the packs of only a few are kept.
 func TestPacksArePruned(t *testing.T) {
 	o := newOrigin(t)
 	c := newCache(t)
@@ -200,7 +199,7 @@ func TestPacksArePruned(t *testing.T) {
 	}
 }
 
-// TestUnits: what a cache is made of can be removed, unless it is in use, and is
+// TestUnits: each part of a cache can be removed, unless it is in use, and is
 // fetched again.
 func TestUnits(t *testing.T) {
 	o := newOrigin(t)

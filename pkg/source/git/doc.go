@@ -13,10 +13,10 @@
 //	NAME-HASH.tmp, .old  a mirror that is being made, or was replaced
 //	packs/KEY            the pack that a checkout of one commit gets
 //
-// What a remote repository says is not trusted: nothing in it starts a
-// program, no name in it becomes an option, and a pin is a full object id that
-// was seen to be a commit. Objects are hashed by git as they arrive, but not
-// held to the rules of newer versions of git, which old histories break.
+// Data from a remote repository is not trusted: nothing in it starts a program, no
+// name in it becomes an option, and a pin is a full object id that was seen to be a
+// commit. git hashes objects as they arrive, but the stricter checks of newer versions
+// of git are off, since old histories fail them.
 //
 // Left out: submodules, LFS, signatures.
 package git

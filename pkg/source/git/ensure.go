@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Ensure brings the commits into their mirrors, and asks the network only
-// where they lack one. All errors are reported, joined.
+// Ensure fetches the commits into their mirrors, and uses the network only for
+// mirrors that lack one. All errors are reported, joined.
 func (c *Cache) Ensure(ctx context.Context, pins []Pinned) error {
 	byURL, order := map[string][]string{}, []string{}
 	for _, p := range pins {
@@ -31,8 +31,8 @@ func (c *Cache) Ensure(ctx context.Context, pins []Pinned) error {
 	})
 }
 
-// each works on several mirrors at a time. One's error does not stop the
-// others, so that all of them are known at once.
+// each handles several mirrors in parallel. An error for one does not stop the
+// others, so that all errors are known at once.
 func (c *Cache) each(ctx context.Context, urls []string, work func(context.Context, *mirror, string) error) error {
 	errs := make([]error, len(urls))
 	var g errgroup.Group
@@ -47,14 +47,14 @@ func (c *Cache) each(ctx context.Context, urls []string, work func(context.Conte
 			return nil
 		})
 	}
-	_ = g.Wait() // each puts its error into errs
+	_ = g.Wait() // each stores its error in errs
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return errors.Join(errs...)
 }
 
-// ensure brings commits into the mirror.
+// ensure fetches commits into the mirror.
 func (m *mirror) ensure(ctx context.Context, ids []string) error {
 	if missing, err := m.missing(ctx, ids); err != nil || len(missing) == 0 {
 		return err
@@ -64,7 +64,7 @@ func (m *mirror) ensure(ctx context.Context, ids []string) error {
 		return err
 	}
 	defer lock.Close()
-	missing, err := m.missing(ctx, ids) // another process may have been at it
+	missing, err := m.missing(ctx, ids) // another process may have fetched them
 	if err != nil || len(missing) == 0 {
 		return err
 	}
@@ -82,7 +82,7 @@ func (m *mirror) ensure(ctx context.Context, ids []string) error {
 	return m.fetchIDs(ctx, lock, ids, shallow)
 }
 
-// fetchIDs brings what the mirror still lacks after it was brought up to date.
+// fetchIDs fetches the commits that the mirror lacks even after an update.
 func (m *mirror) fetchIDs(ctx context.Context, lock *os.File, ids []string, shallow bool) error {
 	missing, err := m.missing(ctx, ids)
 	for _, id := range missing {
@@ -93,8 +93,8 @@ func (m *mirror) fetchIDs(ctx context.Context, lock *os.File, ids []string, shal
 	return err
 }
 
-// fetchID asks the server for a commit that none of its branches and tags
-// leads to.
+// fetchID asks the server for a commit that is not in the history of any of its
+// branches and tags.
 func (m *mirror) fetchID(ctx context.Context, lock *os.File, id string, shallow bool) error {
 	why := "no branch or tag leads to it, and the server does not give it by its id"
 	if shallow {
@@ -120,8 +120,9 @@ func (m *mirror) fetchID(ctx context.Context, lock *os.File, id string, shallow 
 	return &NotFoundError{redact(m.url), id, why}
 }
 
-// missing are those of the ids that the mirror does not have as commits, whole
-// with their history. An id that names something else is an error. No network.
+// missing are those ids for which the mirror does not have a commit with its whole
+// history. An id of an object that is not a commit is an error. It does not use the
+// network.
 func (m *mirror) missing(ctx context.Context, ids []string) ([]string, error) {
 	if !m.exists() {
 		return ids, nil
@@ -133,7 +134,7 @@ func (m *mirror) missing(ctx context.Context, ids []string) ([]string, error) {
 	defer use.Close()
 	digits, err := m.idLength()
 	if err != nil {
-		return ids, nil // a damaged mirror has nothing
+		return ids, nil // a damaged mirror counts as empty
 	}
 	ask := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return len(id) != digits })
 	types, err := m.types(ctx, ask)
@@ -152,9 +153,9 @@ func (m *mirror) missing(ctx context.Context, ids []string) ([]string, error) {
 	return missing, ctx.Err()
 }
 
-// complete reports whether a commit's history and files are there: an object
-// may have come without what it leads to, from a server that lies. This is
-// looked at once, and noted.
+// complete reports whether a commit's history and files are present: a server that
+// lies may send an object without the objects that it refers to. This is checked
+// once, and the result is noted.
 func (m *mirror) complete(ctx context.Context, id string) bool {
 	if _, err := os.Lstat(m.mark(id)); err == nil {
 		return true
@@ -162,7 +163,7 @@ func (m *mirror) complete(ctx context.Context, id string) bool {
 	if _, err := m.git(ctx, nil, "rev-list", "--objects", "--quiet", id, "--not", "--all"); err != nil {
 		return false
 	}
-	// Without the note it is looked at again.
+	// Without the note it is checked again.
 	if os.MkdirAll(filepath.Dir(m.mark(id)), 0o700) == nil {
 		_ = os.WriteFile(m.mark(id), nil, 0o600)
 	}

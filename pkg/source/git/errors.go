@@ -9,11 +9,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// NetworkError says that a server could not be reached, or did not give what
-// it was asked for.
+// NetworkError says that a server could not be reached, or did not deliver what was
+// requested.
 type NetworkError struct {
 	URL  string // without password
-	Text string // of git, or ours
+	Text string // message of git, or ours
 }
 
 func (e *NetworkError) Error() string { return e.URL + ": " + e.Text }
@@ -28,8 +28,8 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("%s has no %s: %s", e.URL, e.Revision, e.Why)
 }
 
-// Missing are what an error of ResolveAll or Ensure says does not exist, nil where
-// something else is wrong, too.
+// Missing returns the revisions that do not exist according to an error of
+// ResolveAll or Ensure, or nil if there is any other error, too.
 func Missing(err error) []*NotFoundError {
 	all := []error{err}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
@@ -46,10 +46,10 @@ func Missing(err error) []*NotFoundError {
 	return missing
 }
 
-// gitError is what git said of something on this machine.
+// gitError is a message of git about something on this machine.
 type gitError struct{ what, text string }
 
 func (e *gitError) Error() string { return "git " + e.what + ": " + e.text }
 
-// printable is a text that a server chose, fit for a message.
+// printable makes a text from a server fit for a message.
 func printable(s string) string { return terminal.Line(s) }

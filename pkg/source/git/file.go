@@ -10,9 +10,9 @@ import (
 	"strconv"
 )
 
-// File is the content of a file of a commit, by its slash-separated path, if it
-// has at most so many bytes; of a link, where it leads. The commit must be in
-// the mirror (Ensure).
+// File is the content of a file of a commit, by its slash-separated path, if it is
+// not larger than so many bytes; for a link, its target. The commit must be in the
+// mirror (Ensure).
 func (c *Cache) File(ctx context.Context, p Pinned, name string, most int64) ([]byte, error) {
 	if !isID(p.Commit) {
 		return nil, fmt.Errorf("%q is not a commit id", p.Commit)

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// Bounds of what a path leads through.
+// Bounds for resolving a path.
 const (
-	maxLinks = 40 // as the kernel has it
+	maxLinks = 40 // as in the kernel
 	maxLink  = 4096
 )
 
@@ -24,9 +24,9 @@ var (
 	errLoop    = errors.New("too many links in the path")
 )
 
-// FS are the files of a commit with at most so many bytes each. Links are followed
-// inside of the commit and nowhere else; directories cannot be opened. It is of use
-// as long as ctx is. The commit must be in the mirror (Ensure).
+// FS are the files of a commit, of which none may be larger than so many bytes.
+// Links are followed only inside the commit; directories cannot be opened. It is
+// valid as long as ctx. The commit must be in the mirror (Ensure).
 func (c *Cache) FS(ctx context.Context, p Pinned, most int64) (fs.FS, error) {
 	if !isID(p.Commit) {
 		return nil, fmt.Errorf("%q is not a commit id", p.Commit)
@@ -48,9 +48,9 @@ func (c *Cache) FS(ctx context.Context, p Pinned, most int64) (fs.FS, error) {
 
 // commitFS are the files of a commit.
 type commitFS struct {
-	read  func(name string, most int64) ([]byte, error) // a file of at most so many bytes
+	read  func(name string, most int64) ([]byte, error) // largest size of a file in bytes
 	most  int64
-	modes map[string]string // by path, as git has them
+	modes map[string]string // by path, as in git
 }
 
 // Modes of git.
@@ -59,7 +59,7 @@ const (
 	modeSubmodule = "160000"
 )
 
-// Open reads a file as a whole.
+// Open reads a whole file.
 func (f commitFS) Open(name string) (fs.File, error) {
 	fail := func(err error) (fs.File, error) { return nil, &fs.PathError{Op: "open", Path: name, Err: err} }
 	if !fs.ValidPath(name) {
@@ -79,7 +79,7 @@ func (f commitFS) Open(name string) (fs.File, error) {
 	return &memoryFile{Reader: bytes.NewReader(data), name: name}, nil
 }
 
-// resolve is where a path leads.
+// resolve returns the entry that a path leads to.
 func (f commitFS) resolve(name string) (string, error) {
 	done, rest := "", strings.Split(name, "/")
 	for links := 0; len(rest) > 0; {
@@ -117,7 +117,7 @@ func (f commitFS) resolve(name string) (string, error) {
 	return done, nil
 }
 
-// memoryFile is a file that has been read, and what is known of it.
+// memoryFile is a file that has been read, with its metadata.
 type memoryFile struct {
 	*bytes.Reader
 	name string

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestFS follows links inside of a commit, and none that leads out of it.
+// TestFS follows links inside a commit, and none that lead out of it.
 func TestFS(t *testing.T) {
 	o := newOrigin(t)
 	o.commit("dir/file.yml", "content\n")

@@ -16,8 +16,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/fsck"
 )
 
-// Fsck has git check all objects of the mirrors and the packs. What another process works
-// on is not checked.
+// Fsck has git check all objects of the mirrors and the packs. Those that another process
+// is changing are skipped.
 func (c *Cache) Fsck(ctx context.Context, check *fsck.Check) error {
 	mirrors := func(dir string) []string {
 		if !strings.HasSuffix(dir, ".git") {
@@ -29,7 +29,7 @@ func (c *Cache) Fsck(ctx context.Context, check *fsck.Check) error {
 		if strings.HasSuffix(dir, ".tmp") {
 			return nil
 		}
-		lists, _ := filepath.Glob(filepath.Join(dir, "pack", "*.idx")) // the pattern is right
+		lists, _ := filepath.Glob(filepath.Join(dir, "pack", "*.idx")) // the pattern is valid
 		return append([]string{"verify-pack", "--"}, lists...)
 	}
 	dir, err := filepath.Abs(c.Dir)
@@ -45,7 +45,7 @@ func (c *Cache) Fsck(ctx context.Context, check *fsck.Check) error {
 	return nil
 }
 
-// fsckDirs runs in each directory of a directory the command that git is to run there.
+// fsckDirs runs the given git command in each subdirectory of a directory.
 func (c *Cache) fsckDirs(ctx context.Context, check *fsck.Check, kind, in, ending string, command func(dir string) []string, remove func(base string) error) error {
 	entries, err := os.ReadDir(in)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -81,8 +81,8 @@ func (c *Cache) fsckDirs(ctx context.Context, check *fsck.Check, kind, in, endin
 	return nil
 }
 
-// fsckDir says what is wrong with a directory, "" for nothing. The error is EWOULDBLOCK
-// while another process changes it.
+// fsckDir describes the damage of a directory, or "". The error is EWOULDBLOCK if
+// another process is changing it.
 func (c *Cache) fsckDir(ctx context.Context, base, dir string, args []string) (what string, err error) {
 	lock, err := tryHold(base+".lock", false)
 	if err != nil {

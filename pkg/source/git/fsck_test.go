@@ -10,7 +10,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/fsck"
 )
 
-// TestFsck: a flipped bit in a mirror or a pack is found, and what is damaged is fetched again.
+// TestFsck: a flipped bit in a mirror or a pack is found, and the damaged part is fetched
+// again.
 func TestFsck(t *testing.T) {
 	o := newOrigin(t)
 	c := newCache(t)

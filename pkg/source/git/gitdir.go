@@ -14,13 +14,13 @@ import (
 // gitDir is the .git of a checkout.
 type gitDir struct {
 	path    string
-	digits  int    // of an id
+	digits  int    // length of an id
 	head    string // id of the commit
 	tags    []ref
 	options CheckoutOptions
 }
 
-// tips are the ids that all objects are reached from.
+// tips are the ids from which all objects are reachable.
 func (g *gitDir) tips() []string {
 	tips := []string{g.head}
 	for _, t := range g.tags {
@@ -61,8 +61,8 @@ func (g *gitDir) write(packs string) error {
 	return copyPacks(packs, filepath.Join(g.path, "objects", "pack"))
 }
 
-// config has git compare of a file's status only what a layer keeps: type,
-// size and seconds of its time.
+// config makes git's status compare only what a layer keeps of a file: type, size
+// and the seconds of its time.
 func (g *gitDir) config() string {
 	version, extension := 0, ""
 	if g.digits == 64 {
@@ -73,8 +73,8 @@ func (g *gitDir) config() string {
 		quoteConfig("+refs/heads/*:refs/remotes/"+g.options.RemoteName+"/*"))
 }
 
-// settleIndex takes out of the index what differs from one machine to the
-// next. It returns the number of submodules.
+// settleIndex removes from the index what differs between machines. It returns the
+// number of submodules.
 func (g *gitDir) settleIndex(tree string, when int64) (int, error) {
 	name := filepath.Join(g.path, "index")
 	old, err := os.ReadFile(name)
@@ -94,9 +94,9 @@ func (g *gitDir) settleIndex(tree string, when int64) (int, error) {
 	return modules, os.WriteFile(name, data, 0o644)
 }
 
-// stamp gives all files one time and modes that no umask has had a hand in.
-// The index is a second younger where the epoch allows: git would otherwise
-// compare the contents of all files whenever it is asked for the status.
+// stamp gives all files the same time, and modes that do not depend on the umask.
+// The index is a second older if the epoch allows: otherwise git would compare the
+// contents of all files for each status.
 func stamp(dir string, when int64, epoch *int64) error {
 	index := when + 1
 	if epoch != nil {

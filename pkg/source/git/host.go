@@ -15,18 +15,18 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
-// host is what was found out once about this machine's git.
+// host is what was found out about this machine's git, once.
 type host struct {
 	program string
 	env     []string
-	config  *os.File // takes the place of the user's configuration
+	config  *os.File // replaces the user's configuration
 }
 
-// keptSettings are those of the user's configuration that say how to reach a
-// server and who one is there. No other may influence a result.
+// keptSettings are the settings of the user's configuration for reaching and
+// authenticating to a server. No other may influence a result.
 const keptSettings = `^(url\..*\.insteadof|credential\..*|http\..*|core\.(sshcommand|gitproxy)|ssh\.variant|safe\.directory)$`
 
-// onHost is the host, looked at by the first call.
+// onHost returns the host, which the first call examines.
 func (c *Cache) onHost(ctx context.Context) (*host, error) {
 	c.looking.Lock()
 	defer c.looking.Unlock()
@@ -56,7 +56,8 @@ func (c *Cache) onHost(ctx context.Context) (*host, error) {
 	return h, nil
 }
 
-// checkVersion requires git 2.32, the first that knows GIT_CONFIG_GLOBAL.
+// checkVersion requires git 2.32, the first version that supports
+// GIT_CONFIG_GLOBAL.
 func (h *host) checkVersion(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, h.program, "version")
 	cmd.Env = h.env
@@ -71,8 +72,8 @@ func (h *host) checkVersion(ctx context.Context) error {
 	return nil
 }
 
-// userSettings reads keptSettings of the user's configuration, as git finds
-// it by HOME and XDG_CONFIG_HOME.
+// userSettings reads keptSettings from the user's configuration, which git finds by
+// HOME and XDG_CONFIG_HOME.
 func (h *host) userSettings(ctx context.Context, env []string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, h.program, "config", "--global", "--includes", "-z", "--get-regexp", keptSettings)
 	cmd.Dir = "/"
@@ -87,7 +88,7 @@ func (h *host) userSettings(ctx context.Context, env []string) ([]byte, error) {
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && (exit.ExitCode() == 1 || bytes.Contains(stderr.Bytes(), []byte("HOME not set"))) {
-		return nil, nil // nothing there
+		return nil, nil // no such settings
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read git's configuration of the user: %w: %s", err, printable(redact(firstLine(stderr.String()))))
@@ -100,7 +101,7 @@ func firstLine(s string) string {
 	return s
 }
 
-// renderSettings writes a list of git config -z as a file of git's.
+// renderSettings writes a list of git config -z as a configuration file.
 func renderSettings(list string) []byte {
 	var b bytes.Buffer
 	for item := range strings.SplitSeq(strings.TrimSuffix(list, "\x00"), "\x00") {
@@ -129,15 +130,15 @@ func quoteConfig(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`).Replace(s) + `"`
 }
 
-// keptVariables of git's own say how to reach a server. All others are
-// dropped: they could move the repository or change what a command does.
+// keptVariables are git's variables for reaching a server. All others are dropped:
+// they could select another repository or change what a command does.
 var keptVariables = []string{
 	"GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_ASKPASS", "GIT_PROXY_COMMAND",
 	"GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY", "GIT_SSL_NO_VERIFY", "GIT_HTTP_PROXY_AUTHMETHOD",
 }
 
-// cleanEnv is the environment of every git: nothing asks, nothing is in
-// another language. Of two variables of one name the last counts.
+// cleanEnv is the environment of every git command: it never prompts, and its
+// messages are in English. Of two variables with the same name, the last counts.
 func cleanEnv(env []string) []string {
 	out := []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -145,7 +146,7 @@ func cleanEnv(env []string) []string {
 	}
 	for _, v := range env {
 		name, _, _ := strings.Cut(v, "=")
-		if name == "GIT_SSH" { // it would lose to the variable above
+		if name == "GIT_SSH" { // the variable above would override it
 			out = slices.DeleteFunc(out, func(o string) bool { return strings.HasPrefix(o, "GIT_SSH_COMMAND=") })
 		}
 		if !strings.HasPrefix(name, "GIT_") || slices.Contains(keptVariables, name) {

@@ -16,8 +16,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/netfault"
 )
 
-// TestRefsThatLookLikeIDs: a full id is that commit, whatever branches and tags
-// are called; short ones are refs first.
+// TestRefsThatLookLikeIDs: a full id is that commit, whatever the names of branches
+// and tags are; a short one is a ref first.
 func TestRefsThatLookLikeIDs(t *testing.T) {
 	o := newOrigin(t)
 	good := o.git("rev-parse", "HEAD")
@@ -48,8 +48,8 @@ func TestRefsThatLookLikeIDs(t *testing.T) {
 	}
 }
 
-// TestRefusedAddresses: what git would take for an option, or hand to another
-// program, never gets there.
+// TestRefusedAddresses: an address that git would take for an option, or hand to
+// another program, is not passed to it.
 func TestRefusedAddresses(t *testing.T) {
 	requireGit(t)
 	mark := filepath.Join(t.TempDir(), "mark")
@@ -73,7 +73,8 @@ func TestRefusedAddresses(t *testing.T) {
 	}
 }
 
-// TestRewrittenToHelper: the user's insteadOf is honoured, but for helpers.
+// TestRewrittenToHelper: the user's insteadOf is honoured, except for remote
+// helpers.
 func TestRewrittenToHelper(t *testing.T) {
 	o := newOrigin(t)
 	c := newCache(t)
@@ -98,8 +99,8 @@ func TestRewrittenToHelper(t *testing.T) {
 	}
 }
 
-// TestNothingOfTheTreeRuns: attributes that name filters, drivers and hooks,
-// with an origin whose configuration has them.
+// TestNothingOfTheTreeRuns: attributes name filters, drivers and hooks, and the
+// configuration of the origin has them, but none is run.
 func TestNothingOfTheTreeRuns(t *testing.T) {
 	o := newOrigin(t)
 	mark := filepath.Join(t.TempDir(), "mark")
@@ -173,7 +174,7 @@ func TestPathsThatEscape(t *testing.T) {
 		if err = c.Ensure(t.Context(), []Pinned{p}); err == nil {
 			err = c.Checkout(t.Context(), p, dir, CheckoutOptions{})
 		}
-		if err == nil && !strings.HasPrefix(name, "link") { // of these git takes one or the other
+		if err == nil && !strings.HasPrefix(name, "link") { // git accepts one or the other of these
 			t.Errorf("%s: want an error", name)
 		}
 		for _, place := range []string{filepath.Join(outside, "file"), filepath.Join(filepath.Dir(dir), "file"), filepath.Join(filepath.Dir(dir), "escaped"), filepath.Join(dir, ".git", "file")} {
@@ -184,7 +185,7 @@ func TestPathsThatEscape(t *testing.T) {
 	}
 }
 
-// TestSubmodules: they are neither fetched nor followed; a note says so.
+// TestSubmodules: they are neither fetched nor followed; a message says so.
 func TestSubmodules(t *testing.T) {
 	o := newOrigin(t)
 	head := o.git("rev-parse", "HEAD")
@@ -207,7 +208,7 @@ func TestSubmodules(t *testing.T) {
 	}
 }
 
-// TestStallingServer: a server that takes a connection and says nothing.
+// TestStallingServer: a server that accepts a connection and sends nothing.
 func TestStallingServer(t *testing.T) {
 	requireGit(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -229,7 +230,7 @@ func TestStallingServer(t *testing.T) {
 	}
 }
 
-// TestShallowServer: its history is not complete, which is said.
+// TestShallowServer: the message says that the history is not complete.
 func TestShallowServer(t *testing.T) {
 	o := newOrigin(t)
 	o.commit("x", "1\n")
@@ -243,8 +244,8 @@ func TestShallowServer(t *testing.T) {
 	}
 }
 
-// TestLyingServer: a server without all objects of its history, as a partial
-// clone is.
+// TestLyingServer: a server that lacks objects of its history, such as a partial
+// clone.
 func TestLyingServer(t *testing.T) {
 	o := newOrigin(t)
 	o.commit("x", "1\n")
@@ -261,7 +262,8 @@ func TestLyingServer(t *testing.T) {
 }
 
 // TestForeignRepository: git reads a local repository of another user only if a
-// setting says that it is safe; the user's setting counts, in git's children too.
+// setting says that it is safe. The user's setting counts, also in git's child
+// processes.
 func TestForeignRepository(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs the superuser, to give a repository away")

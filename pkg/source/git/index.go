@@ -32,9 +32,9 @@ const (
 
 var errIndex = errors.New("not an index as git writes it")
 
-// settle returns an index with one time for all entries, their sizes as size
-// tells, and nothing of this machine. idBytes is 20 or 32. It counts the
-// submodules.
+// settle returns an index in which all entries have the same time, the sizes that
+// size returns, and nothing that depends on this machine. idBytes is 20 or 32. It
+// also returns the number of submodules.
 func settle(old []byte, idBytes int, when uint32, size func(name string) (int64, error)) ([]byte, int, error) {
 	be := binary.BigEndian
 	if len(old) < indexHead+idBytes || string(old[:4]) != "DIRC" || be.Uint32(old[4:]) != 2 {
@@ -64,7 +64,7 @@ func settle(old []byte, idBytes int, when uint32, size func(name string) (int64,
 			if err != nil {
 				return nil, 0, err
 			}
-			be.PutUint32(e[entrySize:], uint32(s)) // git, too, has the lower 32 bits
+			be.PutUint32(e[entrySize:], uint32(s)) // like git, the lower 32 bits
 		}
 		at += (head + n + 8) &^ 7
 	}

@@ -10,13 +10,13 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// listener reads what git prints on stderr: counters become events, the last
-// of all else is kept for an error.
+// listener reads git's output on stderr: counters become events, and the last of
+// the other lines are kept for an error.
 type listener struct {
 	cache *Cache
 	url   string
 	stall time.Duration
-	timer *time.Timer // ends a command that is silent for stall; may be nil
+	timer *time.Timer // ends a command that is silent for the stall timeout; may be nil
 	line  []byte
 	last  []string
 	seen  string // phase and count of the last event
@@ -24,7 +24,7 @@ type listener struct {
 
 const (
 	keptLines = 6
-	maxLine   = 400 // bytes; what is longer is cut
+	maxLine   = 400 // bytes; longer lines are cut
 )
 
 func (l *listener) Write(p []byte) (int, error) {
@@ -43,7 +43,7 @@ func (l *listener) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// counter is such as "remote: Counting objects:  42% (5/12), done." or
+// counter matches lines such as "remote: Counting objects: 42% (5/12), done." or
 // "Enumerating objects: 5, done.".
 var counter = lazyregexp.New(`^(?:remote: )?([A-Z][a-z]+ [a-z]+): +(?:\d+% \((\d+)/(\d+)\)|(\d+))`)
 
@@ -60,7 +60,7 @@ func (l *listener) end(line string) {
 		}
 		return
 	}
-	done, _ := strconv.ParseInt(m[2]+m[4], 10, 64) // either is empty; digits that are too many give the largest number
+	done, _ := strconv.ParseInt(m[2]+m[4], 10, 64) // one of them is empty; too many digits give the largest number
 	total, _ := strconv.ParseInt(m[3], 10, 64)
 	if key := m[1] + " " + m[2] + m[4]; l.url != "" && key != l.seen {
 		l.seen = key
@@ -68,7 +68,7 @@ func (l *listener) end(line string) {
 	}
 }
 
-// text is the end of what was said, on one line.
+// text is the last messages, on one line.
 func (l *listener) text() string {
 	l.end(string(l.line))
 	l.line = nil

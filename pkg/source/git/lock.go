@@ -13,8 +13,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
-// hold locks a file that is made for the purpose and never removed, exclusively
-// or shared, until it is closed. It waits for other processes.
+// hold locks a file that exists only for this and is never removed, exclusively or
+// shared, until it is closed. It waits for other processes.
 func (m *mirror) hold(ctx context.Context, ending string, exclusive bool) (*os.File, error) {
 	return hold(ctx, m.base+ending, exclusive, func() {
 		m.cache.event(Event{URL: redact(m.url), Note: "waiting for another build that fetches it"})
@@ -38,7 +38,7 @@ func hold(ctx context.Context, name string, exclusive bool, waiting func()) (*os
 	}
 }
 
-// tryHold gives EWOULDBLOCK while others have the lock.
+// tryHold returns EWOULDBLOCK while others hold the lock.
 func tryHold(name string, exclusive bool) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|freshfile.NoFollow, 0o600)
 	if err != nil {

@@ -18,8 +18,8 @@ type LogEntry struct {
 	Subject string    // valid UTF-8, no control characters
 }
 
-// Log are the commits that to has in its history and from has not, newest
-// first. Both are full ids, and in the mirror (Ensure).
+// Log returns the commits that are in the history of to and not in that of from,
+// newest first. Both are full ids, and in the mirror (Ensure).
 func (c *Cache) Log(ctx context.Context, url, from, to string) ([]LogEntry, error) {
 	if !isID(from) || !isID(to) {
 		return nil, fmt.Errorf("%q and %q: not commit ids", from, to)
@@ -41,8 +41,8 @@ func (c *Cache) Log(ctx context.Context, url, from, to string) ([]LogEntry, erro
 	return log, nil
 }
 
-// Files are the paths that a commit has, slash-separated, in git's order; a
-// submodule is one, its directory. The commit must be in the mirror (Ensure).
+// Files returns the paths of a commit's files, slash-separated, in git's order; a
+// submodule is listed as its directory. The commit must be in the mirror (Ensure).
 func (c *Cache) Files(ctx context.Context, p Pinned) ([]string, error) {
 	if !isID(p.Commit) {
 		return nil, fmt.Errorf("%q is not a commit id", p.Commit)
@@ -57,8 +57,8 @@ func (c *Cache) Files(ctx context.Context, p Pinned) ([]string, error) {
 	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"), nil
 }
 
-// local runs a command in the mirror of an address, which stays as it is
-// meanwhile. A damaged one is fetched again, with the commits.
+// local runs a command in the mirror of an address, which does not change
+// meanwhile. A damaged mirror is fetched again, with the commits.
 func (c *Cache) local(ctx context.Context, url string, ids []string, args ...string) ([]byte, error) {
 	m, err := c.mirror(url)
 	if err != nil {

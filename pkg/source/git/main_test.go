@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
-// origin is a bare repository with work beside it, made by git itself.
+// origin is a bare repository with a work tree beside it, made by git itself.
 type origin struct {
 	t    *testing.T
 	work string
@@ -64,7 +64,7 @@ func (o *origin) run(dir, name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// commit writes a file and commits all there is. It returns the id.
+// commit writes a file and commits all changes. It returns the id.
 func (o *origin) commit(name, text string) string {
 	o.t.Helper()
 	path := filepath.Join(o.work, name)
@@ -80,13 +80,13 @@ func (o *origin) commitAll(message string) string {
 	return o.git("rev-parse", "HEAD")
 }
 
-// push makes the bare repository equal.
+// push updates the bare repository.
 func (o *origin) push() {
 	o.t.Helper()
 	o.git("push", "--quiet", "--mirror", "--force", "--end-of-options", o.bare)
 }
 
-// newCache is an empty cache without an environment.
+// newCache is an empty cache with an empty environment.
 func newCache(t *testing.T) *Cache {
 	t.Helper()
 	return &Cache{Dir: filepath.Join(t.TempDir(), "git"), Env: []string{"HOME=/nonexistent"}}
@@ -103,7 +103,7 @@ func get(t *testing.T, c *Cache, url, revision string, o CheckoutOptions) (Pinne
 	return p, dir
 }
 
-// newHostGit runs git where an error is not a failure of the test.
+// newHostGit runs git for commands whose errors do not fail the test.
 func newHostGit(o *origin, args ...string) ([]byte, error) {
 	return exec.CommandContext(o.t.Context(), "git", args...).CombinedOutput()
 }

@@ -17,9 +17,9 @@ import (
 // mirror is the copy of one address in the cache. It may not exist yet.
 type mirror struct {
 	cache  *Cache
-	url    string // without user where it is of the web
+	url    string // without user if it is a web address
 	secret *url.Userinfo
-	base   string // path of its files, without ending
+	base   string // path of its files, without extension
 }
 
 func (c *Cache) mirror(raw string) (*mirror, error) {
@@ -39,20 +39,19 @@ func (c *Cache) mirror(raw string) (*mirror, error) {
 
 func (m *mirror) dir() string { return m.base + ".git" }
 
-// exists reports whether there is a mirror; it appears under its name when it
-// is complete.
+// exists reports whether there is a mirror; it gets its name when it is complete.
 func (m *mirror) exists() bool {
 	_, err := os.Lstat(m.dir())
 	return err == nil
 }
 
-// git runs a command in the mirror, on this machine.
+// git runs a command in the mirror, without a server.
 func (m *mirror) git(ctx context.Context, lock *os.File, args ...string) ([]byte, error) {
 	return m.cache.git(ctx, command{args: args, env: []string{"GIT_DIR=" + m.dir()}, lock: lock})
 }
 
-// ask runs a command that talks to the server, which it knows as the remote
-// "upstream": so no address is among its arguments.
+// ask runs a command that talks to the server. For git, the server is the remote
+// "upstream", so no address is among the arguments.
 func (m *mirror) ask(ctx context.Context, gitDir string, lock *os.File, heard *string, args ...string) ([]byte, error) {
 	cmd := command{args: args, env: []string{"GIT_DIR=" + gitDir}, lock: lock, remote: m.url, heard: heard}
 	cmd.config = [][2]string{{"remote.upstream.url", m.url}}
@@ -62,12 +61,12 @@ func (m *mirror) ask(ctx context.Context, gitDir string, lock *os.File, heard *s
 	return m.cache.git(ctx, cmd)
 }
 
-// addSecret hands user and password to git as a helper for this address: they
-// are in no argument, and go to no other host.
+// addSecret hands user and password to git in a credential helper for this address,
+// so that they are in no argument and are sent to no other host.
 func (m *mirror) addSecret(cmd *command) {
 	u, err := url.Parse(m.url)
 	if err != nil {
-		return // was parsed before
+		return // has been parsed before
 	}
 	at := "credential." + u.Scheme + "://" + u.Host
 	password, ok := m.secret.Password()
@@ -79,7 +78,7 @@ func (m *mirror) addSecret(cmd *command) {
 	cmd.env = append(cmd.env, "CAROSBUILD_GIT_USER="+m.secret.Username(), "CAROSBUILD_GIT_PASSWORD="+password)
 }
 
-// idLength is that of the mirror's object ids, in digits.
+// idLength is the length of the mirror's object ids, in digits.
 func (m *mirror) idLength() (int, error) {
 	config, err := os.ReadFile(filepath.Join(m.dir(), "config"))
 	if err != nil {
@@ -91,9 +90,9 @@ func (m *mirror) idLength() (int, error) {
 	return 40, nil
 }
 
-// types tells what each object id names in the mirror: "commit", "tag",
-// "tree", "blob", or "" where the mirror has no such object. The ids must be
-// full, of this mirror's length.
+// types returns the type of each object in the mirror: "commit", "tag", "tree",
+// "blob", or "" if the mirror has no such object. The ids must be full ids, of this
+// mirror's length.
 func (m *mirror) types(ctx context.Context, ids []string) (map[string]string, error) {
 	out, err := m.cache.git(ctx, command{
 		args: []string{"cat-file", "--batch-check=%(objectname) %(objecttype)"},
@@ -111,9 +110,9 @@ func (m *mirror) types(ctx context.Context, ids []string) (map[string]string, er
 	return types, nil
 }
 
-// tidy removes what a process left behind that died with the lock held. All
-// that changes a mirror holds the lock, so these files are not in use.
-// No ref's name ends in .lock.
+// tidy removes files of a process that died while it held the lock. Every change of
+// a mirror holds the lock, so these files are not in use. No ref's name ends in
+// .lock.
 func (m *mirror) tidy() error {
 	err := errors.Join(os.RemoveAll(m.base+".tmp"), os.RemoveAll(m.base+".old"))
 	objects := filepath.Join(m.dir(), "objects") + "/"

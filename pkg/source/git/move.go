@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// LocalChangesError says that a checkout has work in it that moving it to
-// another commit could lose.
+// LocalChangesError says that moving a checkout to another commit could lose work
+// in it.
 type LocalChangesError struct {
 	Dir  string
 	What string // such as the names of changed files
@@ -20,12 +20,12 @@ func (e *LocalChangesError) Error() string {
 	return fmt.Sprintf("%s has %s: commit and push, or undo them first", e.Dir, e.What)
 }
 
-// Move brings an existing checkout in dir to a commit, and reports whether it
-// was at another. Files that git does not track stay. A LocalChangesError
-// leaves all as it is: tracked files were changed, or there are commits that
-// the mirror does not have. The commit must be in the mirror (Ensure).
+// Move moves an existing checkout in dir to a commit, and reports whether it was at
+// another one. Untracked files are kept. If tracked files were changed, or there
+// are commits that the mirror does not have, it changes nothing and returns a
+// LocalChangesError. The commit must be in the mirror (Ensure).
 //
-// The checkout's own configuration counts, but for hooks.
+// The checkout's own configuration is used, except for hooks.
 func (c *Cache) Move(ctx context.Context, p Pinned, dir string, o CheckoutOptions) (bool, error) {
 	m, err := c.mirror(p.URL)
 	if err != nil {
@@ -68,7 +68,7 @@ func (w worktree) git(ctx context.Context, stdin string, args ...string) (string
 	return strings.TrimRight(string(out), "\n"), err
 }
 
-// unchanged refuses a checkout that would lose something.
+// unchanged refuses a checkout in which something would be lost.
 func (w worktree) unchanged(ctx context.Context, m *mirror, head, branch string) error {
 	status, err := w.git(ctx, "", "status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=all")
 	if err != nil {
@@ -82,7 +82,7 @@ func (w worktree) unchanged(ctx context.Context, m *mirror, head, branch string)
 		return &LocalChangesError{w.dir, "local changes (" + strings.Join(names, ", ") + ")"}
 	}
 	ids := []string{head}
-	if branch != "" { // the branch is about to be set
+	if branch != "" { // the branch is going to be set
 		if id, err := w.git(ctx, "", "rev-parse", "--verify", "--quiet", "--end-of-options", "refs/heads/"+branch); err == nil && id != head {
 			ids = append(ids, id)
 		}

@@ -2,10 +2,10 @@
 
 package git
 
-// IsCommit reports whether a revision is a full object id, which means that
-// commit wherever it comes from, so that no server need be asked.
+// IsCommit reports whether a revision is a full object id. It denotes that commit
+// wherever it comes from, so no server need be asked.
 func IsCommit(revision string) bool { return isID(revision) }
 
-// Redact takes users of web addresses, who may be tokens, and passwords out of
-// an address or a text that has some.
+// Redact removes users of web addresses, which may be tokens, and passwords from an
+// address or a text.
 func Redact(s string) string { return redact(s) }

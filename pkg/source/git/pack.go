@@ -23,18 +23,18 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A commit's objects are packed once and kept: packs/NAME-KEY has the files
-// that a checkout gets under .git/objects/pack.
+// A commit's objects are packed once and kept: packs/NAME-KEY has the files that a
+// checkout gets below .git/objects/pack.
 
-// packsKept is how many are kept of one mirror.
+// packsKept is the number of packs that are kept for one mirror.
 const packsKept = 3
 
-// pack makes, or finds, the packs of all that the tips lead to: ids of a
+// pack makes, or finds, the packs of everything reachable from the tips: ids of a
 // commit and of tags. They may be read until the lock is closed.
 //
-// A canonical pack is the same from any mirror: nothing of how the mirror has
-// its objects packed is reused. This costs a minute of computing for each
-// 500 000 objects; otherwise it is a matter of seconds.
+// A canonical pack is the same from any mirror: it does not depend on how the
+// mirror has its objects packed. This costs a minute of computing for each 500 000
+// objects; otherwise it takes seconds.
 func (m *mirror) pack(ctx context.Context, tips []string, canonical bool) (dir string, lock *os.File, err error) {
 	sum := sha256.Sum256(fmt.Appendf(nil, "1 %v %q", canonical, tips))
 	packs := filepath.Join(filepath.Dir(m.base), "packs")
@@ -47,7 +47,7 @@ func (m *mirror) pack(ctx context.Context, tips []string, canonical bool) (dir s
 			return "", nil, err
 		}
 		if _, err := os.Lstat(dir); err == nil {
-			now := time.Now() // the order in which they are thrown away
+			now := time.Now() // the order in which they are removed
 			return dir, lock, os.Chtimes(dir, now, now)
 		}
 		if err := errors.Join(lock.Close(), m.makePack(ctx, dir, tips, canonical)); err != nil {
@@ -84,7 +84,7 @@ func (m *mirror) makePack(ctx context.Context, dir string, tips []string, canoni
 	return os.Rename(tmp, dir)
 }
 
-// packObjects writes one pack below tmp, where its unfinished files are too.
+// packObjects writes one pack below tmp, which also has git's unfinished files.
 func (m *mirror) packObjects(ctx context.Context, lock *os.File, tmp string, objects io.Reader, more ...string) error {
 	args := slices.Concat([]string{"pack-objects", "--quiet", "--threads=1", "--delta-base-offset"}, more, []string{filepath.Join(tmp, "pack", "pack")})
 	_, err := m.cache.git(ctx, command{
@@ -104,7 +104,7 @@ func (m *mirror) packObjects(ctx context.Context, lock *os.File, tmp string, obj
 }
 
 // packParts is how many packs new objects are packed into, each by one thread: with
-// more threads, a pack would not be the same twice.
+// several threads, a pack is not reproducible.
 const packParts = 8
 
 func (m *mirror) packAnew(ctx context.Context, lock *os.File, tmp string, tips []string) error {
@@ -128,24 +128,24 @@ func (m *mirror) packAnew(ctx context.Context, lock *os.File, tmp string, tips [
 	return g.Wait()
 }
 
-// part keeps together what is likely to be alike: files and directories of the
-// same name. Commits and top directories have none.
+// part keeps similar objects together: files and directories with the same name.
+// Commits and top directories have no name.
 func part(line []byte) int {
 	_, name, _ := strings.Cut(strings.TrimSuffix(string(line), "\n"), " ")
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(path.Base(name))) // never fails
+	_, _ = h.Write([]byte(path.Base(name))) // cannot fail
 	return int(h.Sum32() % packParts)
 }
 
-// prunePacks removes the oldest packs of the mirror that are not being read, and packs
-// that a dead process has left unfinished. If that fails, the build goes on.
+// prunePacks removes the mirror's oldest packs that are not being read, and unfinished
+// packs of dead processes. If that fails, the build continues.
 func (m *mirror) prunePacks(but string) {
 	packs := filepath.Dir(but)
 	entries, err := os.ReadDir(packs)
 	if err != nil {
 		return
 	}
-	used := map[string]time.Time{} // zero for what is not complete
+	used := map[string]time.Time{} // zero if it is not complete
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".lock")
 		if !ok || !strings.HasPrefix(name, filepath.Base(m.base)+"-") || name == filepath.Base(but) {
@@ -162,15 +162,15 @@ func (m *mirror) prunePacks(but string) {
 	}
 }
 
-// removeUnused removes a pack, unless it is being read or made. The lock's
-// file stays: a process may have it open.
+// removeUnused removes a pack, unless it is being read or made. The lock file
+// stays: a process may have it open.
 func removeUnused(dir string) {
 	lock, err := tryHold(dir+".lock", true)
 	if err != nil {
 		return
 	}
 	defer lock.Close()
-	_ = os.RemoveAll(dir) // what is left is tried again
+	_ = os.RemoveAll(dir) // the rest is removed next time
 	_ = os.RemoveAll(dir + ".tmp")
 }
 

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// Resolve finds the commit that a revision stands for. A full commit id is
-// that commit and nothing else, whatever refs are called, and needs no network
-// once the mirror has it. Otherwise the server is asked for the ref of that
-// full name, the tag, the branch, in this order; what it says of a branch is
-// believed without fetching. Last, 7 or more hex digits are a commit id's
-// beginning if only one in the mirror has it.
+// Resolve finds the commit that a revision stands for. A full commit id is that
+// commit, whatever the names of refs are, and needs no network once the mirror has
+// it. Otherwise the server is asked for the ref of that full name, the tag, the
+// branch, in this order; for a branch, its answer is used without fetching. Last, 7
+// or more hex digits are an abbreviated commit id if only one in the mirror begins
+// with them.
 func (c *Cache) Resolve(ctx context.Context, t Tree) (Pinned, error) {
 	pins, err := c.ResolveAll(ctx, []Tree{t})
 	if err != nil {
@@ -22,8 +22,8 @@ func (c *Cache) Resolve(ctx context.Context, t Tree) (Pinned, error) {
 	return pins[0], nil
 }
 
-// ResolveAll resolves many trees, each address in one go. Results are in the
-// order of the trees. All errors are reported, joined.
+// ResolveAll resolves many trees, with one request for each address. The results
+// are in the order of the trees. All errors are reported, joined.
 func (c *Cache) ResolveAll(ctx context.Context, trees []Tree) ([]Pinned, error) {
 	pins := make([]Pinned, len(trees))
 	byURL, order := map[string][]*Pinned{}, []string{}
@@ -50,8 +50,8 @@ func (c *Cache) ResolveAll(ctx context.Context, trees []Tree) ([]Pinned, error) 
 }
 
 func (m *mirror) resolve(ctx context.Context, pins []*Pinned) error {
-	var ids []string     // to be in the mirror
-	var shorts []*Pinned // beginnings of ids
+	var ids []string     // those that have to be in the mirror
+	var shorts []*Pinned // abbreviated ids
 	var refs listing
 	for _, p := range pins {
 		if looksLikeID(p.Revision) {
@@ -67,7 +67,7 @@ func (m *mirror) resolve(ctx context.Context, pins []*Pinned) error {
 		}
 		switch {
 		case m.find(refs, p):
-			if strings.HasPrefix(p.Ref, "refs/tags/") { // may be of anything
+			if strings.HasPrefix(p.Ref, "refs/tags/") { // may be of any type
 				ids = append(ids, p.Commit)
 			}
 		case looksShort(p.Revision):
@@ -112,8 +112,8 @@ func (m *mirror) find(refs listing, p *Pinned) bool {
 	return false
 }
 
-// resolveShort finds the one commit whose id begins so, in the mirror as it is
-// or else brought up to date.
+// resolveShort finds the one commit whose id begins with the digits, in the mirror
+// as it is or after an update.
 func (m *mirror) resolveShort(ctx context.Context, p *Pinned) error {
 	found, err := m.beginning(ctx, p.Revision)
 	if err != nil || len(found) == 0 {
@@ -139,7 +139,8 @@ func (m *mirror) resolveShort(ctx context.Context, p *Pinned) error {
 	return &NotFoundError{redact(m.url), p.Revision, fmt.Sprintf("%d commits have ids that begin so: write all 40 digits", len(found))}
 }
 
-// beginning are the ids of commits that begin so. Refs do not matter.
+// beginning returns the ids of commits that begin with the digits. Refs do not
+// matter.
 func (m *mirror) beginning(ctx context.Context, prefix string) ([]string, error) {
 	if !m.exists() {
 		return nil, nil

@@ -99,7 +99,7 @@ func TestResolveErrors(t *testing.T) {
 	}
 }
 
-// TestPinnedWithoutNetwork: a commit that the mirror has needs no server.
+// TestPinnedWithoutNetwork: no server is asked for a commit that the mirror has.
 func TestPinnedWithoutNetwork(t *testing.T) {
 	o := newOrigin(t)
 	c := newCache(t)
@@ -111,8 +111,8 @@ func TestPinnedWithoutNetwork(t *testing.T) {
 	}
 }
 
-// TestMovedBranch: what was pushed over stays, what is new is seen, and a
-// branch is resolved without fetching.
+// TestMovedBranch: commits that were overwritten by a push are kept, new ones are
+// seen, and a branch is resolved without fetching.
 func TestMovedBranch(t *testing.T) {
 	o := newOrigin(t)
 	first := o.commit("x", "1\n")
@@ -141,8 +141,7 @@ func TestMovedBranch(t *testing.T) {
 	}
 }
 
-// TestUnreachable: the server gives a commit by its id, or says that it does
-// not.
+// TestUnreachable: the server returns a commit by its id, or says that it does not.
 func TestUnreachable(t *testing.T) {
 	o := newOrigin(t)
 	lost := o.commit("x", "1\n")

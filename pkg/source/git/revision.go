@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// CheckRevision refuses what is neither a commit id, nor HEAD, nor the name of
-// a branch, a tag or another ref, by git's own rules for names of refs. So
-// nothing that it accepts is an option, a range or an expression.
+// CheckRevision accepts only a commit id, HEAD, or the name of a branch, a tag or
+// another ref, by git's own rules for names of refs. So nothing that it accepts is
+// an option, a range or an expression.
 func CheckRevision(s string) error {
 	switch {
 	case s == "":
@@ -26,7 +26,7 @@ func CheckRevision(s string) error {
 	return nil
 }
 
-// validRef holds a name to the rules of git-check-ref-format(1).
+// validRef checks a name by the rules of git-check-ref-format(1).
 func validRef(s string) bool {
 	if s == "" || s == "@" || strings.HasSuffix(s, ".") || strings.Contains(s, "..") || strings.Contains(s, "@{") {
 		return false
@@ -50,9 +50,9 @@ func isHex(s string) bool { return s != "" && strings.Trim(s, "0123456789abcdef"
 // isID reports whether s is a full object id.
 func isID(s string) bool { return (len(s) == 40 || len(s) == 64) && isHex(s) }
 
-// looksLikeID reports whether a revision is a full object id in either case of
-// letters: it is then one and nothing else.
+// looksLikeID reports whether a revision is a full object id, in upper or lower
+// case: then it cannot be anything else.
 func looksLikeID(s string) bool { return isID(strings.ToLower(s)) }
 
-// looksShort reports whether a revision may be the beginning of a commit id.
+// looksShort reports whether a revision may be an abbreviated commit id.
 func looksShort(s string) bool { return len(s) >= 7 && len(s) < 40 && isHex(strings.ToLower(s)) }

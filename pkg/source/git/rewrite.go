@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// Rewrite replaces a remote's address. Name is that of a
-// declared remote, or the beginning of an address, which has a colon or slash
-// in it. URL is an address or an absolute path of a directory.
+// Rewrite replaces a remote's address. Name is the name of a declared remote, or
+// the beginning of an address, which contains a colon or slash. URL is an address
+// or an absolute path of a directory.
 type Rewrite struct{ Name, URL string }
 
-// Rewrites are those of the command line and of a file. Flags win.
+// Rewrites are those of the command line and of a file. Flags take precedence.
 type Rewrites struct{ Flags, File []Rewrite }
 
 // ParseRewrite reads NAME=URL.
@@ -69,11 +69,11 @@ func newRewrite(name, url string) (Rewrite, error) {
 	return Rewrite{name, url}, nil
 }
 
-// Apply is the address of a repository of a remote. Without a rewrite it is
-// baseURL and repo, one after the other. A rewrite by the remote's name
-// replaces baseURL, with a slash between; otherwise the longest beginning
-// that fits is replaced, as git's insteadOf does. Below a directory repo and
-// repo.git are looked for, and one must exist.
+// Apply returns the address of a repository of a remote. Without a rewrite it is
+// baseURL and repo, joined. A rewrite by the remote's name replaces baseURL, with a
+// slash between; otherwise the longest matching prefix is replaced, as git's
+// insteadOf does. Below a directory, repo and repo.git are looked for, and one must
+// exist.
 func (r Rewrites) Apply(remoteName, baseURL, repo string) (string, error) {
 	full := baseURL + repo
 	for _, list := range [][]Rewrite{r.Flags, r.File} {
@@ -89,8 +89,8 @@ func (r Rewrites) Apply(remoteName, baseURL, repo string) (string, error) {
 	return full, nil
 }
 
-// longest is the rewrite with the longest beginning of an address; the first
-// of several.
+// longest is the rewrite with the longest matching prefix of an address; the first
+// if there are several.
 func longest(list []Rewrite, address string) (Rewrite, bool) {
 	var best Rewrite
 	for _, w := range list {
@@ -101,12 +101,12 @@ func longest(list []Rewrite, address string) (Rewrite, bool) {
 	return best, best.Name != ""
 }
 
-// replace puts the rewrite's address before the rest of another.
+// replace puts the rewrite's address in place of the prefix.
 func (w Rewrite) replace(rest string) (string, error) {
 	if dir, ok := w.local(); ok {
 		return findRepository(dir, rest)
 	}
-	whole := !strings.ContainsAny(w.Name, ":/") || strings.HasSuffix(w.Name, "/") // it ends where a part of a path does
+	whole := !strings.ContainsAny(w.Name, ":/") || strings.HasSuffix(w.Name, "/") // the prefix ends at the end of a path component
 	if whole && !strings.HasSuffix(w.URL, "/") && !strings.HasSuffix(w.URL, ":") {
 		return w.URL + "/" + rest, nil
 	}

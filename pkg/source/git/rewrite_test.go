@@ -96,7 +96,7 @@ func FuzzParseRewrites(f *testing.F) {
 			if strings.HasPrefix(r.URL, "-") || r.Name == "" || strings.ContainsAny(r.URL, "\n\x00") {
 				t.Errorf("accepted %q", r)
 			}
-			if filepath.IsAbs(r.URL) { // do not look at this machine's files
+			if filepath.IsAbs(r.URL) { // these do not look at this machine's files
 				return
 			}
 		}
@@ -118,7 +118,7 @@ func FuzzCheckRevision(f *testing.F) {
 	})
 }
 
-// TestCheckRevision holds the check to git's own.
+// TestCheckRevision compares the check with git's own.
 func TestCheckRevision(t *testing.T) {
 	o := newOrigin(t)
 	for _, s := range []string{"main", "a/b", "16.04", "a.lock", "a.lock/b", ".a", "a/.b", "a..b", "a b", "a~1", "a^", "a:b", "a?", "a*", "a[", "a\\b", "a@{b", "@", "a@", "a/", "/a", "a//b", "a.", "ä", "a\x7fb", "a\nb"} {

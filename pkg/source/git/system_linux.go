@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inMemory is a file without a name: settings may have tokens in them, so
-// they are on no disk and in no list of processes.
+// inMemory is a file without a name: settings may contain tokens, so they are on no
+// disk and in no list of processes.
 func inMemory(data []byte) (*os.File, error) {
 	fd, err := unix.MemfdCreate("gitconfig", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -26,17 +26,18 @@ func inMemory(data []byte) (*os.File, error) {
 	return f, nil
 }
 
-// inGroup starts a program and its children so that they end with this process
-// and with the program's context.
+// inGroup starts a program so that it and its children end with this process and
+// with the program's context.
 func inGroup(x *exec.Cmd) {
 	x.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	x.Cancel = func() error { return syscall.Kill(-x.Process.Pid, syscall.SIGTERM) }
 }
 
-// killGroup kills a program that inGroup has started, and its children.
+// killGroup kills a program started by inGroup, and its children.
 func killGroup(pid int) { _ = syscall.Kill(-pid, syscall.SIGKILL) }
 
-// setTime gives a file, or a symbolic link itself, a time in seconds since 1970.
+// setTime sets the time of a file, or of a symbolic link itself, in seconds since
+// 1970.
 func setTime(path string, t int64) error {
 	times := []unix.Timespec{{Sec: t}, {Sec: t}}
 	return unix.UtimesNanoAt(unix.AT_FDCWD, path, times, unix.AT_SYMLINK_NOFOLLOW)

@@ -10,8 +10,8 @@ import (
 	"os/exec"
 )
 
-// errLinux is why no git is run: the user's settings, with tokens in them, go to
-// it in a file that only Linux can keep off every disk.
+// errLinux is the reason why git is not run: the user's settings, which may contain
+// tokens, are passed in a file that only Linux can keep off every disk.
 var errLinux = errors.New("fetching git layers needs Linux")
 
 func inMemory([]byte) (*os.File, error) { return nil, errLinux }

@@ -20,7 +20,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/netfault"
 )
 
-// serveHTTP serves the folder of an origin with git's own program, to one user.
+// serveHTTP serves the directory of an origin with git's own program, to one user.
 func serveHTTP(t *testing.T, o *origin) (*httptest.Server, string) {
 	t.Helper()
 	out, err := exec.Command("git", "--exec-path").Output()
@@ -41,7 +41,7 @@ func serveHTTP(t *testing.T, o *origin) (*httptest.Server, string) {
 	return s, strings.Replace(s.URL, "http://", "http://joe:s3cret%2F%40@", 1)
 }
 
-// TestSecrets: a password works, and is in no pin, event, error, file or list
+// TestSecrets: a password works, and appears in no pin, event, error, file or list
 // of processes.
 func TestSecrets(t *testing.T) {
 	o := newOrigin(t)
@@ -96,7 +96,8 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// TestSecretInUsersConfiguration: an insteadOf with a token in it.
+// TestSecretInUsersConfiguration: the user's configuration has an insteadOf with a
+// token.
 func TestSecretInUsersConfiguration(t *testing.T) {
 	o := newOrigin(t)
 	_, url := serveHTTP(t, o)
@@ -110,7 +111,7 @@ func TestSecretInUsersConfiguration(t *testing.T) {
 	}
 }
 
-// TestGitDaemon: the transport of the declarations of 2016.
+// TestGitDaemon: the transport that the declarations of 2016 use.
 func TestGitDaemon(t *testing.T) {
 	o := newOrigin(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -139,7 +140,7 @@ func TestGitDaemon(t *testing.T) {
 	}
 }
 
-// TestProgress: counters come as events.
+// TestProgress: counters become events.
 func TestProgress(t *testing.T) {
 	o := newOrigin(t)
 	c := newCache(t)

@@ -27,8 +27,8 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// TestListener: what a server says is counted or kept, never more than a bit
-// of it, and nothing that acts on a terminal.
+// TestListener: output of a server is counted or kept, but only a little of it, and
+// nothing that acts on a terminal.
 func TestListener(t *testing.T) {
 	var got []Event
 	l := &listener{cache: &Cache{Events: func(e Event) { got = append(got, e) }}, url: "https://x/y"}
@@ -55,8 +55,8 @@ func TestListener(t *testing.T) {
 	}
 }
 
-// TestCleanEnv: of git's own variables only those pass that say how to reach a
-// server.
+// TestCleanEnv: of git's own variables, only those for reaching a server are passed
+// on.
 func TestCleanEnv(t *testing.T) {
 	env := cleanEnv([]string{"HOME=/h", "GIT_DIR=/x", "GIT_CONFIG_COUNT=9", "GIT_SSH=/my/ssh", "GIT_EXTERNAL_DIFF=x", "LC_ALL=de_DE", "GIT_SSL_CAINFO=/ca"})
 	last := map[string]string{}
@@ -76,7 +76,8 @@ func TestCleanEnv(t *testing.T) {
 	}
 }
 
-// TestSettleRefuses: an index that is not one, or is cut anywhere.
+// TestSettleRefuses: a file that is not an index, and an index that is truncated
+// anywhere.
 func TestSettleRefuses(t *testing.T) {
 	size := func(string) (int64, error) { return 1, nil }
 	good := append([]byte("DIRC\x00\x00\x00\x02\x00\x00\x00\x01"), make([]byte, 24)...)

@@ -15,7 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/evict"
 )
 
-// Units are the mirrors and the packs of a cache, to be removed one by one. One
+// Units are the mirrors and the packs of a cache, to be removed one by one. A unit
 // that a process reads or writes is not removed, which is not an error.
 func (c *Cache) Units() ([]evict.Unit, error) {
 	mirrors, err := units(c.Dir, []string{".git", ".tmp", ".old"}, removeMirror)
@@ -26,15 +26,15 @@ func (c *Cache) Units() ([]evict.Unit, error) {
 	return append(mirrors, packs...), err
 }
 
-// units are the directories of a directory, those together whose names differ in
-// the endings alone: what is under way belongs to what comes of it.
+// units are the directories in a directory. Those whose names differ only in the
+// ending form one unit: unfinished files belong to the finished ones.
 func units(dir string, endings []string, remove func(base string) error) ([]evict.Unit, error) {
 	all, err := evict.Units(dir)
 	if err != nil {
 		return nil, err
 	}
 	var out []evict.Unit
-	at := map[string]int{} // base -> place in out
+	at := map[string]int{} // base name → index in out
 	for _, u := range all {
 		i := slices.IndexFunc(endings, func(ending string) bool { return strings.HasSuffix(u.Path, ending) })
 		if st, err := os.Lstat(u.Path); i < 0 || err != nil || !st.IsDir() {
@@ -55,8 +55,8 @@ func units(dir string, endings []string, remove func(base string) error) ([]evic
 	return out, nil
 }
 
-// removeMirror removes a mirror, unless it is in use. The locks' files stay:
-// a process may have them open.
+// removeMirror removes a mirror, unless it is in use. The lock files stay: a
+// process may have them open.
 func removeMirror(base string) error {
 	for _, ending := range []string{".lock", ".use"} {
 		lock, err := tryHold(base+ending, true)
@@ -68,7 +68,7 @@ func removeMirror(base string) error {
 		}
 		defer lock.Close()
 	}
-	// Renamed first: half a mirror must not be found.
+	// Renamed first: a partly removed mirror must not be found.
 	if err := os.Rename(base+".git", base+".old"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove a mirror: %w", err)
 	}

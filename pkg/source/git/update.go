@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// listing is what a server says it has: full names of refs, and their ids. An
-// annotated tag's commit is listed as NAME^{}.
+// listing is what a server lists: full names of refs, and their ids. The commit of
+// an annotated tag is listed as NAME^{}.
 type listing map[string]string
 
 func (m *mirror) list(ctx context.Context) (listing, error) {
@@ -29,11 +29,12 @@ func (m *mirror) list(ctx context.Context) (listing, error) {
 	return refs, nil
 }
 
-// refspecs say what a mirror is: all branches and tags under their own names.
+// refspecs define the content of a mirror: all branches and tags under their own
+// names.
 var refspecs = []string{"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}
 
-// fetch brings refspecs, or whole repositories, into a repository. It says
-// whether the server's copy is a shallow one, whose refs git does not take.
+// fetch fetches refspecs, or whole repositories, into a repository. It reports
+// whether the server's copy is shallow, in which case git does not accept its refs.
 func (m *mirror) fetch(ctx context.Context, gitDir string, lock *os.File, specs ...string) (shallow bool, err error) {
 	args := []string{"fetch", "--progress", "--prune", "--no-tags", "--force", "--no-write-fetch-head", "--no-auto-gc", "--no-recurse-submodules", "--end-of-options", "upstream"}
 	heard := ""
@@ -41,7 +42,8 @@ func (m *mirror) fetch(ctx context.Context, gitDir string, lock *os.File, specs 
 	return strings.Contains(heard, "shallow"), err
 }
 
-// create makes the mirror, for ids as long as those of the server's refs.
+// create makes the mirror, for ids of the same length as those of the server's
+// refs.
 func (m *mirror) create(ctx context.Context, lock *os.File, refs listing) (shallow bool, err error) {
 	format := "sha1"
 	for _, id := range refs {
@@ -60,7 +62,7 @@ func (m *mirror) create(ctx context.Context, lock *os.File, refs listing) (shall
 	return shallow, m.replace(ctx, tmp)
 }
 
-// replace puts a new mirror where the old one was, when that is not being read.
+// replace replaces the old mirror by a new one when the old one is not being read.
 func (m *mirror) replace(ctx context.Context, tmp string) error {
 	use, err := m.hold(ctx, ".use", true)
 	if err != nil {
@@ -75,7 +77,7 @@ func (m *mirror) replace(ctx context.Context, tmp string) error {
 	return errors.Join(os.Rename(tmp, m.dir()), os.RemoveAll(m.base+".old"))
 }
 
-// update brings the mirror up to what the server has. The lock is held.
+// update fetches the server's current state into the mirror. The lock is held.
 func (m *mirror) update(ctx context.Context, lock *os.File) (shallow bool, err error) {
 	if err := m.tidy(); err != nil {
 		return false, fmt.Errorf("tidy the mirror of %s: %w", redact(m.url), err)
@@ -86,7 +88,7 @@ func (m *mirror) update(ctx context.Context, lock *os.File) (shallow bool, err e
 		}
 	}
 	refs, listErr := m.list(ctx)
-	if listErr != nil { // it is the server, or the way to it
+	if listErr != nil { // the server is to blame, or the network
 		return false, listErr
 	}
 	if m.exists() && !m.formatChanged(refs) && m.whole(ctx) {
@@ -103,8 +105,8 @@ func (m *mirror) formatChanged(refs listing) bool {
 	return err != nil
 }
 
-// whole reports whether all that the mirror's refs lead to is there and can be
-// read. This takes its time.
+// whole reports whether everything that the mirror's refs lead to exists and can be
+// read. This takes a while.
 func (m *mirror) whole(ctx context.Context) bool {
 	_, err := m.git(ctx, nil, "fsck", "--no-dangling", "--no-progress", "--no-reflogs", "--connectivity-only")
 	return err == nil
@@ -136,7 +138,7 @@ func (m *mirror) healLocked(ctx context.Context, lock *os.File, sound func(conte
 	return err == nil, err
 }
 
-// readable is whole, and reads every object too.
+// readable is whole, but reads every object too.
 func (m *mirror) readable(ctx context.Context) bool {
 	_, err := m.git(ctx, nil, "fsck", "--no-dangling", "--no-progress", "--no-reflogs", "--full")
 	return err == nil

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// listTree describes all of a tree: modes, times, contents.
+// listTree describes everything in a tree: modes, times, contents.
 func listTree(t *testing.T, dir string) []string {
 	t.Helper()
 	var out []string
@@ -46,8 +46,8 @@ func listTree(t *testing.T, dir string) []string {
 	return out
 }
 
-// variedOrigin has all kinds of files, branches that are not to be in a
-// checkout, and tags in and out of the history.
+// variedOrigin has all kinds of files, branches that must not be in a checkout, and
+// tags inside and outside the history.
 func variedOrigin(t *testing.T, initArgs ...string) *origin {
 	t.Helper()
 	o := newOrigin(t, initArgs...)

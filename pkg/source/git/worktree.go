@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// WorkTree lists the files below a directory of a work tree: those that git
-// tracks, in submodules as well, and those that it neither tracks nor ignores; a
-// directory without tracked files is one name with a slash at its end. Names are
+// WorkTree lists the files below a directory of a work tree: tracked files, also in
+// submodules, and files that are neither tracked nor ignored. A directory without
+// tracked files is listed as one name with a slash at its end. Names are
 // slash-separated and relative to the directory.
 func (c *Cache) WorkTree(ctx context.Context, dir string) (tracked, others []string, err error) {
 	list := func(args ...string) ([]string, error) {

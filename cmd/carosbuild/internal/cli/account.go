@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// Account is who calls, inside the namespaces too.
+// Account is the calling account, also inside the namespaces.
 func (a *App) Account() userns.Account {
 	if userns.Inside(a.Getenv) {
 		uid, _ := strconv.Atoi(a.Getenv("_CONTAINERS_ROOTLESS_UID"))
@@ -25,8 +25,9 @@ func (a *App) Account() userns.Account {
 	return acc
 }
 
-// Owner is whom builds are noted for: the person behind sudo, else the account.
-// It is the same inside of the namespaces, where the program is another uid.
+// Owner is the account that builds are noted for: the person behind sudo, else the
+// account itself. It is the same inside the namespaces, where the program has
+// another uid.
 func (a *App) Owner() string {
 	uid := a.Account().UID
 	if name := a.Getenv("SUDO_USER"); name != "" && uid == 0 {
@@ -35,13 +36,13 @@ func (a *App) Owner() string {
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		return u.Username
 	}
-	if name := a.Getenv("USER"); name != "" { // of an account that /etc/passwd does not have
+	if name := a.Getenv("USER"); name != "" { // the account is not in /etc/passwd
 		return name
 	}
 	return strconv.Itoa(uid)
 }
 
-// Whose says in a message which builds were looked at.
+// Whose says in a message which builds were considered.
 func (a *App) Whose() string {
 	if a.Foreign {
 		return "any user"
@@ -49,7 +50,7 @@ func (a *App) Whose() string {
 	return a.Owner()
 }
 
-// Visible is the user whose builds a command sees, "" for everybody's.
+// Visible is the user whose builds a command sees, or "" for those of all users.
 func (a *App) Visible() string {
 	if a.Foreign {
 		return ""
@@ -57,7 +58,7 @@ func (a *App) Visible() string {
 	return a.Owner()
 }
 
-// ForeignFlag lets a command see builds of others in the same store.
+// ForeignFlag lets a command see builds of other users in the same store.
 func (a *App) ForeignFlag(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&a.Foreign, "foreign", "f", false, "include the builds of other users of this store")
 }

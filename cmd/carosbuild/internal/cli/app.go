@@ -18,42 +18,42 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// App is what the commands share: the streams, the environment, the flags that
+// App is what the commands share: the streams, the environment, and the flags that
 // every command has.
 type App struct {
-	Version        string // of this program
+	Version        string // version of this program
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
 	Progress       string
 	Runtime        string
-	Kernel         string        // of virtual machines, "" for any
-	Sandbox        string        // way of running steps that is asked for, "" for any
-	Snapshots      string        // kind of snapshots that is asked for, "" for any
-	StoreDir       func() string // a directory on the store's file system, "" where nothing can be written
-	Copies         string        // why steps begin with copies, "" where they do not
-	Foreign        bool          // builds of others are seen, too
-	OutputMode     os.FileMode   // of disks, by the caller's umask
-	Files          []decl.Source // of the declaration, for messages
+	Kernel         string        // kernel of virtual machines, "" for any
+	Sandbox        string        // requested way of running steps, "" for any
+	Snapshots      string        // requested kind of snapshots, "" for any
+	StoreDir       func() string // a directory on the store's file system, "" if nothing can be written there
+	Copies         string        // why steps begin with copies, "" if they do not
+	Foreign        bool          // builds of other users are seen, too
+	OutputMode     os.FileMode   // permissions of disks, by the caller's umask
+	Files          []decl.Source // files of the declaration, for messages
 	Origins        []decl.Source // what files of the declaration were made from, for messages
 	Kas            KasSettings
-	rawStderr      io.Writer      // for events, where stderr makes lines of text notes
-	StageShown     bool           // of a build that is named: the command's own output says which
-	outputShown    bool           // of steps, line by line
-	Began          time.Time      // the program was started
-	CommandPath    string         // of the command that was called, such as "carosbuild disk"
-	scratch        string         // directory that stands in for those of the account, "" for none
-	EndedBySignal  bool           // as it should: the command runs until it is told to end
-	Confine        []string       // folders that declarations may read beside their own, / for all
-	Within         *confine.Roots // that declarations may read; nil for everything
+	rawStderr      io.Writer      // for events, if stderr converts text to events
+	StageShown     bool           // the command's own output says which stage of a named build is meant
+	outputShown    bool           // the output of steps is shown, line by line
+	Began          time.Time      // when the program was started
+	CommandPath    string         // name of the called command, such as "carosbuild disk"
+	scratch        string         // directory that replaces those of the account, "" for none
+	EndedBySignal  bool           // a signal is the normal end: the command runs until it is told to end
+	Confine        []string       // folders that declarations may read in addition to their own, / for all
+	Within         *confine.Roots // folders that declarations may read; nil for everything
 }
 
-// New is the program as it was called.
+// New is the App for the program as it was called.
 func New() *App {
 	return &App{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Began: time.Now()}
 }
 
-// Warnf prints a warning, once: the program inside the namespaces has been
-// given the same options.
+// Warnf prints a warning, once: the program inside the namespaces gets the same
+// options and does not repeat it.
 func (a *App) Warnf(format string, args ...any) {
 	switch {
 	case userns.Inside(a.Getenv):
@@ -77,10 +77,10 @@ func (a *App) color() bool {
 	return ok && term.IsTerminal(int(f.Fd())) && a.Getenv("NO_COLOR") == "" && a.Getenv("TERM") != "dumb"
 }
 
-// KasSettings are how projects of kas become declarations.
+// KasSettings determine how a project of kas becomes a declaration.
 type KasSettings struct {
 	From    string   // image of the host stage
-	Base    string   // key of the repository of the base layer
-	Update  bool     // lock files of kas are left out
+	Base    string   // key of the base layer's repository
+	Update  bool     // lock files of kas are ignored
 	Remotes []string // NAME=URL of --remote
 }

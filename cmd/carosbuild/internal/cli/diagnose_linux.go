@@ -15,7 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/rung"
 )
 
-// ProbeFlag is the hidden option of "carosbuild doctor" with which that starts itself.
+// ProbeFlag is the hidden option with which "carosbuild doctor" starts itself.
 const ProbeFlag = "probe"
 
 // Diagnosis is what was found out about this host.
@@ -25,7 +25,7 @@ type Diagnosis struct {
 }
 
 // Diagnose tries what this host permits. store is a directory on the store's file
-// system, "" where the account cannot write there.
+// system, or "" if the account cannot write there.
 func (a *App) Diagnose(ctx context.Context, store string) (Diagnosis, error) {
 	acc := a.Account()
 	d := Diagnosis{Process: doctor.ReadProcess("/", a.Getenv, acc.UID, acc.GID)}
@@ -43,7 +43,7 @@ func (a *App) Diagnose(ctx context.Context, store string) (Diagnosis, error) {
 	}
 	defer os.RemoveAll(dir)
 	_, home := a.Dirs()
-	path, _ := runc.Look(a.Runtime) // that there is none is one of the findings
+	path, _ := runc.Look(a.Runtime) // its absence is one of the findings
 	e := doctor.Examination{
 		Process: d.Process, Self: []string{"/proc/self/exe", "doctor", "--" + ProbeFlag},
 		Home: firstLine(home), Scratch: dir, Elsewhere: elsewhere, Runtime: path, Asked: a.Runtime != "", LookPath: lookTool,
@@ -60,7 +60,8 @@ func firstLine(err error) error {
 	return err
 }
 
-// lookTool finds a program where ordinary accounts do not look either.
+// lookTool finds a program, also in directories that are not in an ordinary user's
+// PATH.
 func lookTool(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	for _, dir := range []string{"/usr/sbin/", "/sbin/"} {
@@ -71,8 +72,8 @@ func lookTool(name string) (string, error) {
 	return path, err
 }
 
-// prescribe puts all changes that are wanted at once into an error that says that the
-// host refuses to run steps.
+// prescribe puts all required changes into one error, which says that the host
+// refuses to run steps.
 func (a *App) prescribe(ctx context.Context, refused error) error {
 	host, ok := errors.AsType[*remedy.Error](refused)
 	if !ok {

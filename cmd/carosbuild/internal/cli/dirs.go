@@ -15,7 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// Dirs are where things of this user are kept.
+// Dirs are the directories of this user's data.
 type Dirs struct {
 	Cache string // packages, blobs, caches of stages: may be deleted at any time between builds
 	State string // logs
@@ -24,7 +24,7 @@ type Dirs struct {
 // Packages is the cache of Debian packages.
 func (d Dirs) Packages() string { return filepath.Join(d.Cache, "debian") }
 
-// Logs have what the steps of builds have printed, and reports, in a directory for each build.
+// Logs has the output of builds' steps, and reports, in a directory for each build.
 func (d Dirs) Logs() string { return filepath.Join(d.State, "logs") }
 
 // Blobs is the cache of compressed layers.
@@ -36,7 +36,7 @@ func (d Dirs) Layers() oci.TarCache { return oci.TarCache{Dir: filepath.Join(d.C
 // Pins remember what names were resolved to.
 func (d Dirs) Pins() resolve.Pins { return resolve.Pins{Dir: filepath.Join(d.Cache, "pins")} }
 
-// Built remembers the names of results, beside the pins: they stay as long.
+// Built remembers the names of results. It is beside the pins, and kept as long.
 func (d Dirs) Built() history.Built { return history.Built{Dir: d.Pins().Dir} }
 
 // Added remembers the digests of files that steps add.
@@ -47,10 +47,10 @@ func (d Dirs) History() history.History {
 	return history.History{Dir: filepath.Join(d.Cache, "history")}
 }
 
-// HomeVar names the variable that moves all that carosbuild keeps to one directory.
+// HomeVar is the variable that moves all data of carosbuild to one directory.
 const HomeVar = "CAROSBUILD_HOME"
 
-// Home is the directory of CAROSBUILD_HOME, "" where that is not set.
+// Home is the directory of CAROSBUILD_HOME, or "" if it is not set.
 func (a *App) Home() (string, error) {
 	home := a.Getenv(HomeVar)
 	if home != "" && !filepath.IsAbs(home) {
@@ -59,10 +59,10 @@ func (a *App) Home() (string, error) {
 	return home, nil
 }
 
-// HomeCure is what to do where the directories of carosbuild cannot be used.
+// HomeCure is the remedy if the directories of carosbuild cannot be used.
 const HomeCure = "set " + HomeVar + " to a folder that you own and can write to, or HOME, or XDG_CACHE_HOME, XDG_STATE_HOME and XDG_DATA_HOME"
 
-// places are where the directories of carosbuild belong.
+// places are the default directories of carosbuild.
 func (a *App) places() (Dirs, error) {
 	if home, err := a.Home(); err != nil || home != "" {
 		return Dirs{Cache: filepath.Join(home, "cache"), State: filepath.Join(home, "state")}, err
@@ -85,14 +85,14 @@ func (a *App) places() (Dirs, error) {
 	return Dirs{Cache: cache, State: state}, err
 }
 
-// Dirs are the directories of carosbuild, which nobody but the caller reaches.
+// Dirs returns the directories of carosbuild, which only the caller can access.
 func (a *App) Dirs() (Dirs, error) {
 	d, err := a.places()
 	if err != nil {
 		return Dirs{}, err
 	}
 	for _, dir := range []string{d.Cache, d.State} {
-		if userns.Inside(a.Getenv) { // it is done
+		if userns.Inside(a.Getenv) { // it has been done
 			break
 		}
 		err := private(dir)

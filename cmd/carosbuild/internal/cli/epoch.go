@@ -6,7 +6,8 @@ import (
 	"strconv"
 )
 
-// SourceDateEpoch is SOURCE_DATE_EPOCH, seconds since 1970, nil where it is not set.
+// SourceDateEpoch is SOURCE_DATE_EPOCH, in seconds since 1970, or nil if it is not
+// set.
 func (a *App) SourceDateEpoch() (*int64, error) {
 	v := a.Getenv("SOURCE_DATE_EPOCH")
 	if v == "" {

@@ -17,8 +17,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// Report prints an error the way it is best understood and returns the exit
-// status that goes with it.
+// Report prints an error in the form that suits its kind, and returns the exit
+// status for it.
 func (a *App) Report(err error) int {
 	if a.AsJSON() {
 		return a.reportJSON(err)
@@ -79,8 +79,8 @@ func (a *App) status(err error) int {
 	return ExitFailed
 }
 
-// Say prints an error. Whatever a file, a command or a server has put into its
-// text is printed as text.
+// Say prints an error. Control characters from files, commands or servers are made
+// harmless.
 func (a *App) Say(err error) {
 	fmt.Fprintln(a.Stderr, "carosbuild:", terminal.Text(err.Error()))
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// AsJSON reports whether all of standard error is to be events.
+// AsJSON reports whether all output on standard error has to be events.
 func (a *App) AsJSON() bool { return a.Progress == "json" }
 
-// Divert makes what is printed for a person events too, where all of standard
-// error is to be events.
+// Divert turns messages for people into events, too, if all output on standard
+// error has to be events.
 func (a *App) Divert() {
 	if a.AsJSON() && a.rawStderr == nil {
 		a.rawStderr = a.Stderr
@@ -27,7 +27,7 @@ func (a *App) Divert() {
 	}
 }
 
-// events is where events go.
+// events is where events are written.
 func (a *App) events() io.Writer {
 	if a.rawStderr != nil {
 		return a.rawStderr
@@ -35,21 +35,21 @@ func (a *App) events() io.Writer {
 	return a.Stderr
 }
 
-// Event writes an event of now.
+// Event writes an event with the current time.
 func (a *App) Event(e render.Event) {
 	e.Time = time.Now()
 	render.WriteEvent(a.events(), e)
 }
 
-// ReportEnd is the last event: of the program that was called, not of the one
-// inside the namespaces.
+// ReportEnd writes the last event. The program that the user called writes it, not
+// the one inside the namespaces.
 func (a *App) ReportEnd(status int) {
 	if a.AsJSON() && !userns.Inside(a.Getenv) {
 		a.Event(render.Event{Event: progress.Event{Kind: render.EndEvent, Seconds: time.Since(a.Began).Seconds()}, Exit: &status})
 	}
 }
 
-// reportJSON makes events of an error and returns the exit status.
+// reportJSON writes the events for an error and returns the exit status.
 func (a *App) reportJSON(err error) int {
 	status := a.status(err)
 	var (

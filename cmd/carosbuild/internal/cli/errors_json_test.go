@@ -68,7 +68,7 @@ func TestJSONErrors(t *testing.T) {
 	}
 }
 
-// eventsOf are the lines of --progress=json.
+// eventsOf are the events in output with --progress=json.
 func eventsOf(t *testing.T, out *bytes.Buffer) []render.Event {
 	t.Helper()
 	var all []render.Event

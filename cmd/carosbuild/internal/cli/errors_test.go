@@ -19,7 +19,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
-// What the host lacks for a step is said where the step is declared.
+// If the host lacks something for a step, the message shows the step in the
+// declaration.
 func TestReportHostOfStep(t *testing.T) {
 	var out strings.Builder
 	a := &App{Stderr: &out, Getenv: func(string) string { return "" }}
@@ -39,8 +40,8 @@ full log:    /log
 	}
 }
 
-// TestReportGitOfStep: two servers that do not answer are both told, and what
-// helps.
+// TestReportGitOfStep: if two servers do not answer, the message names both, and
+// the remedy.
 func TestReportGitOfStep(t *testing.T) {
 	var out strings.Builder
 	a := &App{Stderr: &out, Getenv: func(string) string { return "" }}
@@ -61,8 +62,8 @@ full log:    /log
 	}
 }
 
-// TestReportRegistry: a registry that does not give an image is the network's
-// affair, in a step too, and what would help is told.
+// TestReportRegistry: if a registry does not deliver an image, it counts as an
+// error of the network, also in a step, and the message has the remedy.
 func TestReportRegistry(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v2/" {

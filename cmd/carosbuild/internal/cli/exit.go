@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Exit statuses. ExitNotRead is what a shell has for a program that SIGPIPE has killed.
+// Exit statuses. ExitNotRead is a shell's exit status for a program killed by SIGPIPE.
 const (
 	ExitFailed      = 1
 	ExitUsage       = 2
@@ -22,11 +22,11 @@ const (
 	ExitNotRead     = 141
 )
 
-// ErrNotRead says that nobody reads the program's output any more.
+// ErrNotRead says that the reader of the program's output has gone.
 var ErrNotRead = errors.New("nobody reads the output")
 
-// Exit ends the program with a status and without a message: all was said, by the
-// program inside the namespaces or by the command.
+// Exit ends the program with a status and without a message: the program inside the
+// namespaces or the command has printed everything.
 type Exit int
 
 func (e Exit) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
@@ -42,24 +42,24 @@ func Usage(err error) error { return usageError{err} }
 // Usagef is a mistake on the command line.
 func Usagef(format string, args ...any) error { return Usage(fmt.Errorf(format, args...)) }
 
-// withoutHelp is an error of usage that the help does not help with.
+// withoutHelp is a usage error for which the help is of no use.
 type withoutHelp struct{ error }
 
 func (e withoutHelp) Unwrap() error { return e.error }
 
-// Misnamed makes an error a mistake on the command line that the help does not help
-// with: something that is named does not exist.
+// Misnamed turns an error into a mistake on the command line for which the help is
+// of no use: a name does not exist.
 func Misnamed(err error) error { return Usage(withoutHelp{err}) }
 
-// lockError is about a lock file that is missing or cannot be used.
+// lockError is about a lock file that is missing or not usable.
 type lockError struct{ error }
 
 func (e lockError) Unwrap() error { return e.error }
 
-// LockError makes an error one about a lock file that is missing or cannot be used.
+// LockError marks an error as one about a lock file that is missing or not usable.
 func LockError(err error) error { return lockError{err} }
 
-// Exactly is cobra.ExactArgs as a mistake of usage.
+// Exactly is cobra.ExactArgs that returns a usage error.
 func Exactly(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {

@@ -11,8 +11,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// ShowFindings prints warnings, once: the program inside the namespaces finds
-// them, too.
+// ShowFindings prints warnings, once: the program inside the namespaces finds them,
+// too.
 func (a *App) ShowFindings(findings finding.Findings) error {
 	switch {
 	case len(findings) == 0 || userns.Inside(a.Getenv):
@@ -32,6 +32,6 @@ func (a *App) Inputs() []decl.Source {
 	return slices.DeleteFunc(a.sources(), func(s decl.Source) bool { return strings.HasSuffix(s.Name, AsDeclaration) })
 }
 
-// AsDeclaration is put behind a project's name to name the declaration that is
+// AsDeclaration is appended to a project's name to name the declaration that is
 // made from it. No file has that name.
 const AsDeclaration = " (as a declaration)"

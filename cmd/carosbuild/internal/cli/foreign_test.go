@@ -16,8 +16,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
-// Errors are printed as text, whatever names are in them and wherever they
-// come from.
+// Control characters in errors are made harmless, whatever names the errors contain
+// and wherever they come from.
 func TestErrorsPrintForeignNamesAsText(t *testing.T) {
 	step := func(s string) *plan.StepError {
 		return &plan.StepError{Stage: "s", Kind: "RUN", Span: finding.Span{File: "a.xml", Line: 1, Col: 1, Len: 1}, Text: s, Log: "/log"}

@@ -19,14 +19,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
-// gitVariables are what of the caller's environment git needs to reach a
-// server as the caller would.
+// gitVariables are the variables of the caller's environment that git needs to
+// reach a server as the caller would.
 var gitVariables = []string{
 	"HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "GIT_SSH", "GIT_SSH_VARIANT", "GIT_CONFIG_GLOBAL", "GIT_ASKPASS", "KRB5CCNAME", "TMPDIR",
 	"http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "GIT_SSL_CAINFO", "SSL_CERT_FILE", "SSL_CERT_DIR",
 }
 
-// GitCache is where git trees are kept. What is fetched is shown.
+// GitCache is the cache of git trees. Its progress is shown.
 func (a *App) GitCache(d Dirs, view render.Display) *git.Cache {
 	c := &git.Cache{Dir: filepath.Join(d.Cache, "git"), Env: []string{"PATH=" + a.Getenv("PATH")}}
 	for _, name := range gitVariables {
@@ -40,7 +40,7 @@ func (a *App) GitCache(d Dirs, view render.Display) *git.Cache {
 			return
 		}
 		if e.Total == 0 {
-			return // what has no end would stay on the screen
+			return // progress without an end would stay on the screen
 		}
 		view.Show(progress.Event{Time: time.Now(), Kind: progress.Progress, Text: e.Phase + " " + e.URL, Done: e.Done, Total: e.Total, Unit: "objects"})
 	}
@@ -70,7 +70,7 @@ func (a *App) Rewrites(flags []string) (git.Rewrites, error) {
 	}
 	path := filepath.Join(dir, "carosbuild", "remotes")
 	data, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.ENOTDIR) { // HOME may be of no use
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.ENOTDIR) { // HOME may not be usable
 		return r, err
 	}
 	r.File, err = git.ParseRewritesFile(path, data)
@@ -80,8 +80,8 @@ func (a *App) Rewrites(flags []string) (git.Rewrites, error) {
 	return r, err
 }
 
-// WarnRemotes is about names of --remote that no remote has. It is not a mistake: one
-// set of them may serve several declarations.
+// WarnRemotes warns of names in --remote that no remote has. This is not a mistake:
+// one set of names may be used for several declarations.
 func (a *App) WarnRemotes(flags []git.Rewrite, d *decl.Declaration) {
 	var names []string
 	for _, r := range d.Remotes {
@@ -89,7 +89,7 @@ func (a *App) WarnRemotes(flags []git.Rewrite, d *decl.Declaration) {
 	}
 	for _, f := range flags {
 		if strings.ContainsAny(f.Name, ":/") || slices.Contains(names, f.Name) {
-			continue // the beginning of an address may well be that of none
+			continue // a prefix of addresses may match none
 		}
 		hint := words.DidYouMean(f.Name, names)
 		if hint != "" {

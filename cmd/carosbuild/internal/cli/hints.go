@@ -15,9 +15,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
-// FlagError is about an option: one that is not known may be misspelt.
+// FlagError explains an error about an option: an unknown one may be misspelt.
 func (a *App) FlagError(cmd *cobra.Command, err error) error {
-	for i, arg := range os.Args { // what stands behind the mistake was not read
+	for i, arg := range os.Args { // options after the mistake were not read
 		if arg == "--progress=json" || arg == "json" && i > 0 && os.Args[i-1] == "--progress" {
 			a.Progress = "json"
 		}
@@ -42,10 +42,10 @@ func (a *App) FlagError(cmd *cobra.Command, err error) error {
 	return Usage(err)
 }
 
-// otherNames are what other programs call a flag of ours.
+// otherNames maps other programs' names of options to ours.
 var otherNames = map[string]string{"output": "out", "quiet": "progress=quiet", "verbose": "progress=plain", "older": "older-than", "stage": "target", "file": "declaration"}
 
-// meantFlag is the flag that a word is most like, "" for none.
+// meantFlag is the option most similar to a word, or "".
 func meantFlag(word string, names []string) string {
 	known := slices.Clone(names)
 	for other, name := range otherNames {
@@ -66,11 +66,11 @@ func meantFlag(word string, names []string) string {
 	return name
 }
 
-// CommandError says of a word that is neither a command nor a file which command
-// it may be meant for.
+// CommandError explains a word that is neither a command nor a file: it says which
+// command may be meant.
 func CommandError(root *cobra.Command, word string) error {
 	if strings.ContainsAny(word, "./") {
-		return nil // it is meant for a file
+		return nil // a file is meant
 	}
 	if _, err := os.Lstat(word); err == nil {
 		return nil

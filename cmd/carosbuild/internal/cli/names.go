@@ -9,8 +9,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-// CleanBuildID drops what a build id may not have; it becomes part of an image
-// name, which has no capital letters.
+// CleanBuildID drops characters that a build id must not have; it becomes part of
+// an image name, which has no capital letters.
 func CleanBuildID(id string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -23,20 +23,20 @@ func CleanBuildID(id string) string {
 	}, id)
 }
 
-// BuildIDs are those that podman can read the names of images with; it lists
-// none at all when there is one that it cannot.
+// BuildIDs matches the ids that give valid image names for podman, which lists no
+// images at all if one name is invalid.
 var BuildIDs = lazyregexp.New(`^[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*$`)
 
 // DefaultBuildID is redomat's: local date and time, and the user.
 func DefaultBuildID(now time.Time, user string) string {
 	id := CleanBuildID(now.Format("2006-01-02-150405") + "-" + user)
-	if !BuildIDs().MatchString(id) { // a user named _apt or so
+	if !BuildIDs().MatchString(id) { // a user name such as _apt
 		return now.Format("2006-01-02-150405")
 	}
 	return id
 }
 
-// IsElsewhere reports whether a source is an image that is not in the store: of a
+// IsElsewhere reports whether a source is an image outside the store: in a
 // registry, an OCI layout or a docker archive.
 func IsElsewhere(source string) bool {
 	for _, kind := range []string{"oci:", "docker-archive:", "docker://"} {

@@ -23,8 +23,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/vm/guest"
 )
 
-// Inside runs the whole command again inside the namespaces when it is not
-// there yet. Only when that returns true the caller goes on.
+// Inside runs the whole command again inside the namespaces if it is not there yet.
+// The caller continues only if it returns true.
 func (a *App) Inside(cmd *cobra.Command, foreground bool) (bool, error) {
 	if userns.Inside(a.Getenv) {
 		return true, nil
@@ -32,13 +32,13 @@ func (a *App) Inside(cmd *cobra.Command, foreground bool) (bool, error) {
 	return false, a.enterNamespaces(cmd, foreground, nil)
 }
 
-// EnterWith runs the command again inside the namespaces and hands it something.
+// EnterWith runs the command again inside the namespaces and passes it data.
 func (a *App) EnterWith(cmd *cobra.Command, data []byte) error {
 	return a.enterNamespaces(cmd, false, data)
 }
 
 func (a *App) enterNamespaces(cmd *cobra.Command, foreground bool, data []byte) error {
-	// The inner program is ended by the signals that reach this one.
+	// The signals that this program gets end the inner one.
 	h := a.Host()
 	status, err := rung.All().Start(context.WithoutCancel(cmd.Context()), a.Sandbox, h, userns.Entry{
 		Account: h.Account, Args: os.Args, Env: append(os.Environ(), fmt.Sprintf("%s=%d", callerVar, os.Getpid())),
@@ -50,27 +50,27 @@ func (a *App) enterNamespaces(cmd *cobra.Command, foreground bool, data []byte) 
 	return a.prescribe(context.WithoutCancel(cmd.Context()), err)
 }
 
-// callerVar tells the program inside the namespaces, where process ids are
-// others, which process the user has started.
+// callerVar tells the program inside the namespaces, which has other process ids,
+// the process that the user has started.
 const callerVar = "_CAROSBUILD_CALLER"
 
-// Caller is the process that the user has started, 0 when unknown.
+// Caller is the process that the user has started, or 0 if unknown.
 func (a *App) Caller() int {
 	n, _ := strconv.Atoi(a.Getenv(callerVar))
 	return n
 }
 
-// Holder says who has the store open, to others that want it alone.
+// Holder describes this process to others that wait for exclusive use of the store.
 func (a *App) Holder() string {
 	what := "carosbuild"
-	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") { // no more: there may be a password
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") { // not more: there may be a password
 		what += " " + terminal.Cut(render.OneLine(os.Args[1]), render.PlainText)
 	}
 	return fmt.Sprintf("%s, process %d", what, a.Caller())
 }
 
-// Become turns this process into a part of a sandbox if it was started as one; it does
-// not come back then.
+// Become makes this process part of a sandbox if it was started for that; then it does
+// not return.
 func Become() {
 	guest.Main(os.Args)
 	if status, inner := supervisor.Inner(os.Getenv); inner {
@@ -80,8 +80,8 @@ func Become() {
 	runc.Init()
 }
 
-// Arrive completes the start of a program inside the namespaces, and returns the
-// umask of its caller.
+// Arrive completes the start of a program inside the namespaces, and returns its
+// caller's umask.
 func Arrive() (umask int, err error) {
 	if !userns.Inside(os.Getenv) {
 		return 0, nil
@@ -89,15 +89,16 @@ func Arrive() (umask int, err error) {
 	return userns.Settle(os.Args, os.Environ())
 }
 
-// Told reports whether what Arrive was refused has been reported to the process outside.
+// Told reports whether the reason for Arrive's failure has been reported to the process
+// outside.
 func Told(err error) bool { return errors.Is(err, userns.ErrTold) }
 
-// RunsItself does what containers/storage starts this program again for, and reports
-// whether it was started for that.
+// RunsItself does the work for which containers/storage starts this program again,
+// and reports whether the program was started for that.
 func RunsItself() bool { return reexec.Init() }
 
-// private takes a directory of the caller's out of reach of other accounts. It is made
-// where it does not exist.
+// private makes a directory of the caller inaccessible to other accounts. It creates
+// the directory if it does not exist.
 func private(dir string) error { return userns.Private(dir) }
 
 // home is the caller's home directory.

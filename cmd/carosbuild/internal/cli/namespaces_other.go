@@ -15,7 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
-// NeedsLinux is the error for what only Linux can do.
+// NeedsLinux is the error for functions that only Linux has.
 func NeedsLinux(what string) error {
 	system := map[string]string{"darwin": "macOS", "windows": "Windows"}[runtime.GOOS]
 	return &remedy.Error{
@@ -30,10 +30,10 @@ func Become() {}
 // Arrive has nothing to complete: there are no namespaces.
 func Arrive() (umask int, err error) { return 0, nil }
 
-// Told is false: Arrive is not refused anything.
+// Told is false: Arrive cannot fail.
 func Told(error) bool { return false }
 
-// SandboxFlags has no options: no steps are run.
+// SandboxFlags defines no options: no steps are run.
 func (a *App) SandboxFlags(*cobra.Command) []string { return nil }
 
 // SandboxNames is empty: no steps are run.
@@ -45,7 +45,7 @@ func (a *App) CheckSandbox() error { return nil }
 // RunsItself is false: no library starts this program again.
 func RunsItself() bool { return false }
 
-// private makes a directory of the caller's own.
+// private makes a directory for the caller alone.
 func private(dir string) error { return os.MkdirAll(dir, 0o700) }
 
 // home is the caller's home directory; Windows has another variable for it.

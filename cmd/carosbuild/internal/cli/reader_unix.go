@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// WhileRead ends the context, because of ErrNotRead, when a write finds that nobody
-// reads the program's output any more. The program would be killed by that write
-// otherwise, and leave its temporary files.
+// WhileRead ends the context with ErrNotRead if a write finds that the reader of
+// the program's output has gone. Otherwise that write would kill the program, and
+// its temporary files would be left.
 func WhileRead(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	broken := make(chan os.Signal, 1)
@@ -24,7 +24,7 @@ func WhileRead(ctx context.Context) (context.Context, func()) {
 	go func() {
 		for {
 			select {
-			case <-broken: // the one of a connection is an error there, and no more
+			case <-broken: // for a connection, it is only an error
 				if !isRead(os.Stdout) || !isRead(os.Stderr) {
 					cancel(ErrNotRead)
 				}
@@ -40,7 +40,7 @@ func WhileRead(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// isRead reports whether a pipe has a reader. What is not a pipe always has.
+// isRead reports whether a pipe has a reader. Anything else always has one.
 func isRead(f *os.File) bool {
 	fds := []unix.PollFd{{Fd: int32(f.Fd())}}
 	_, err := unix.Poll(fds, 0)

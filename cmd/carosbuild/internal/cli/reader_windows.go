@@ -4,5 +4,5 @@ package cli
 
 import "context"
 
-// WhileRead does nothing: on Windows, a write that nobody reads is an error and no more.
+// WhileRead does nothing: on Windows, a write without a reader is only an error.
 func WhileRead(ctx context.Context) (context.Context, func()) { return ctx, func() {} }

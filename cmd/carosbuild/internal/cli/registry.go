@@ -13,7 +13,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/progress"
 )
 
-// Registry is how registries are asked, and a store.
+// Registry is the client for registries, with a store.
 func (a *App) Registry(store layer.Paths) registry.Client {
 	r := registry.Client{Env: a.Getenv, UID: a.Account().UID, Store: store, UserAgent: "carosbuild/" + a.Version}
 	if d, err := a.DirsOrScratch(); err == nil { // else the system's directory for temporary files

@@ -19,7 +19,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
-// SandboxFlags are the options that say how steps are run, and their names.
+// SandboxFlags defines the options for running steps, and returns their names.
 func (a *App) SandboxFlags(cmd *cobra.Command) []string {
 	f := cmd.PersistentFlags()
 	f.StringVar(&a.Runtime, "runtime", a.Env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
@@ -46,7 +46,7 @@ func (a *App) CheckSandbox() error {
 	return nil
 }
 
-// Host is who asks for a sandbox.
+// Host describes who asks for a sandbox.
 func (a *App) Host() rung.Host {
 	h := rung.Host{Account: a.Account(), Runtime: a.Runtime, Kernel: a.Kernel, Mirror: func() (string, error) {
 		from, err := debian.ReadHost("/", a.Getenv)
@@ -61,8 +61,8 @@ func (a *App) Host() rung.Host {
 	return h
 }
 
-// Rung is the one that this process was started for, or will be, as far as that can be told
-// before it is entered.
+// Rung is the rung that this process was started for or, as far as known before entering
+// it, will be.
 func (a *App) Rung(ctx context.Context) rung.Rung {
 	if _, r, ok := rung.All().Chosen(a.Getenv); ok {
 		return r
@@ -70,18 +70,18 @@ func (a *App) Rung(ctx context.Context) rung.Rung {
 	return rung.All().Likely(ctx, a.Sandbox, a.Host())
 }
 
-// RoomOptions say what a rung is opened for.
+// RoomOptions are the options for opening a rung.
 type RoomOptions struct {
 	Jobs       int   // steps at a time, less than 1 means 1
 	StepMemory int64 // bytes that a step may use, 0 for no limit
-	// Offline fails with rung.ErrNotFetched rather than that something is fetched.
+	// Offline returns rung.ErrNotFetched instead of fetching anything.
 	Offline bool
-	Note    func(text string) // hears what changes once the rung is open; may be nil
+	Note    func(text string) // is called with changes after the rung was opened; may be nil
 }
 
 // OpenRoom opens the rung that this process was started for, below a directory of the
-// account and for a store of layers, and returns a line that says which it is and why, see
-// rung.Choice.
+// account and for a store of layers. It also returns a line that names the rung and the
+// reason, see rung.Choice.
 func (a *App) OpenRoom(ctx context.Context, d Dirs, dir string, store *layer.Store, o RoomOptions) (room *rung.Room, line string, err error) {
 	choice, r, ok := rung.All().Chosen(a.Getenv)
 	if !ok {
@@ -102,13 +102,13 @@ func (a *App) OpenRoom(ctx context.Context, d Dirs, dir string, store *layer.Sto
 	return room, choice.Line(r, room.Details), nil
 }
 
-// NetworkSetting is where a network of steps keeps its files.
+// NetworkSetting is the place for the files of steps' networks.
 func (a *App) NetworkSetting(room *rung.Room) network.Setting {
 	return network.Setting{Dir: room.Scratch, Runtime: fmt.Sprintf("/run/user/%d", a.Account().UID)}
 }
 
-// NetworkRefused says why steps in a room cannot have a network without the host's loopback,
-// whatever else there is; nil: they can.
+// NetworkRefused says why steps in a room cannot have a network that excludes the host's
+// loopback, whatever the host provides; nil: they can.
 func NetworkRefused(room *rung.Room) error {
 	if room.Joins || room.WayOut {
 		return nil

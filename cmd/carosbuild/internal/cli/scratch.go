@@ -13,9 +13,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// DirsOrScratch are the directories of carosbuild, or where the account can have none,
-// such as in a container with a read-only root, directories that Close removes. A
-// command that only reads needs no more.
+// DirsOrScratch returns the directories of carosbuild. If the account cannot have any,
+// for instance in a container with a read-only root, it makes temporary directories,
+// which Close removes. This is enough for a command that only reads.
 func (a *App) DirsOrScratch() (Dirs, error) {
 	if a.scratch != "" {
 		return scratchDirs(a.scratch), nil
@@ -44,11 +44,11 @@ func scratchDirs(dir string) Dirs {
 	return Dirs{Cache: filepath.Join(dir, "cache"), State: filepath.Join(dir, "state")}
 }
 
-// Scratch is the directory that stands in for those of the account in this run, "" if
-// none does.
+// Scratch is the directory that replaces those of the account in this run, or "".
 func (a *App) Scratch() string { return a.scratch }
 
-// makeScratch makes a directory for temporary files, in memory where no other place is.
+// makeScratch makes a directory for temporary files, in memory if no other place is
+// writable.
 func makeScratch(getenv func(string) string) (string, error) {
 	var errs error
 	for _, base := range []string{getenv("TMPDIR"), "/tmp", "/var/tmp", "/dev/shm"} {
@@ -70,7 +70,7 @@ func makeScratch(getenv func(string) string) (string, error) {
 	return "", fmt.Errorf("make a directory for temporary files: %w", errs)
 }
 
-// Close removes what was made for this run alone.
+// Close removes what was made only for this run.
 func (a *App) Close() error {
 	if a.scratch == "" {
 		return nil

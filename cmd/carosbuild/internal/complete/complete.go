@@ -22,15 +22,15 @@ import (
 	"github.com/carosio/carosbuild/pkg/qemu"
 )
 
-// argKind says what a shell offers for an argument.
+// argKind says what completions an argument has.
 type argKind int
 
-// What arguments are.
+// Kinds of arguments.
 const (
-	Files        argKind = iota // what the shell itself completes
+	Files        argKind = iota // completed by the shell itself
 	Declarations                // declarations: files, and built-in ones
 	Projects                    // project files of kas
-	Importable                  // those, and kickstart files
+	Importable                  // project and kickstart files
 	BuiltIn                     // built-in declarations
 	BuildIDs                    // ids of builds
 	Stages                      // BUILDID[:STAGE], or STAGE
@@ -38,11 +38,11 @@ const (
 	Nothing
 )
 
-// completer is what cobra calls for the word that is being written.
+// completer is the function that cobra calls for the current word.
 type completer = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
 
-// Args completes arguments: the first is of the first kind, and so on; all
-// further ones are of the last kind.
+// Args completes arguments: the first is of the first kind, and so on; all further
+// ones are of the last kind.
 func Args(a *cli.App, kinds ...argKind) completer {
 	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		switch kinds[min(len(args), len(kinds)-1)] {
@@ -68,7 +68,7 @@ func Args(a *cli.App, kinds ...argKind) completer {
 	}
 }
 
-// projects are project files of kas, several with colons between them.
+// projects are project files of kas, several separated by colons.
 func projects(word string) ([]string, cobra.ShellCompDirective) {
 	i := strings.LastIndexByte(word, ':') + 1
 	names, directive := declarations(word[i:], nil, ".yml", ".yaml")
@@ -88,7 +88,7 @@ func beginning(all []string, word string) []string {
 	return out
 }
 
-// buildIDs are those that the caller sees, the newest first.
+// buildIDs are the ids that the caller sees, the newest first.
 func buildIDs(ctx context.Context, a *cli.App) []string {
 	stages, _, err := localstore.Stages(ctx, a)
 	if err != nil {
@@ -122,8 +122,8 @@ func stageNames(ctx context.Context, a *cli.App) []string {
 	return names
 }
 
-// declarations are files with one of some endings and directories, and what is
-// built in.
+// declarations are files with one of several endings, directories, and built-in
+// declarations.
 func declarations(word string, builtin []string, endings ...string) ([]string, cobra.ShellCompDirective) {
 	dir, begin := filepath.Split(word)
 	at := dir
@@ -156,8 +156,7 @@ func declarations(word string, builtin []string, endings ...string) ([]string, c
 	return out, directive
 }
 
-// Asked reports whether the arguments of a command line are a shell's question for
-// completions.
+// Asked reports whether the command line is a request from a shell for completions.
 func Asked(args []string) bool {
 	return len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd)
 }
@@ -168,7 +167,7 @@ func Flags(a *cli.App, root *cobra.Command) {
 	ownFlags(a, root)
 }
 
-// ownFlags completes the values of those flags that a command, or one below it, has alone.
+// ownFlags completes the values of flags that belong to one command, or to one below it.
 func ownFlags(a *cli.App, cmd *cobra.Command) {
 	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { flag(a, cmd, f) })
 	for _, sub := range cmd.Commands() {
@@ -191,7 +190,7 @@ func flag(a *cli.App, cmd *cobra.Command, f *pflag.Flag) {
 			return outFiles(word)
 		},
 	}
-	for _, name := range []string{"base", "from", "set"} { // nothing that is a file
+	for _, name := range []string{"base", "from", "set"} { // no completions, not even files
 		funcs[name] = Args(a, Nothing)
 	}
 	c := funcs[f.Name]
@@ -201,11 +200,11 @@ func flag(a *cli.App, cmd *cobra.Command, f *pflag.Flag) {
 		}
 	}
 	if c != nil && f.Value.Type() != "bool" {
-		_ = cmd.RegisterFlagCompletionFunc(f.Name, c) // it is a flag of cmd, and has none yet
+		_ = cmd.RegisterFlagCompletionFunc(f.Name, c) // a flag of cmd that has no completion yet
 	}
 }
 
-// outFiles offers endings for a name that has none of them yet.
+// outFiles offers endings for a name that has none yet.
 func outFiles(word string) ([]string, cobra.ShellCompDirective) {
 	base := filepath.Base(word)
 	if word == "" || strings.Contains(base, ".") || strings.HasSuffix(word, "/") {
@@ -218,7 +217,7 @@ func outFiles(word string) ([]string, cobra.ShellCompDirective) {
 	return out, cobra.ShellCompDirectiveDefault
 }
 
-// declared offers something of the declaration that the command line names.
+// declared offers names from the declaration that the command line names.
 func declared(a *cli.App, of func(*decl.Declaration) []string) completer {
 	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		names := args

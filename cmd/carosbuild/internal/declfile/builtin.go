@@ -20,10 +20,11 @@ func BuiltIn() []string {
 	return names
 }
 
-// loader reads declarations of files that may be read, and built-in ones.
+// loader reads built-in declarations, and declarations from files that may be read.
 func loader(a *cli.App, cache string) load.Loader {
 	return load.Loader{BuiltIn: targets.FS, Dir: unpackDir(cache), Within: a.Within}
 }
 
-// unpackDir is where the files of built-in declarations are unpacked.
+// unpackDir is the directory into which the files of built-in declarations are
+// unpacked.
 func unpackDir(cache string) string { return filepath.Join(cache, "targets") }

@@ -19,14 +19,14 @@ func ConfineFlag(a *cli.App, f *pflag.FlagSet) {
 	f.StringArrayVar(&a.Confine, "confine", filepath.SplitList(a.Env("CONFINE", "")), "let declarations name files of this folder and of their own only, / for all (default their own if CI=true); may be repeated")
 }
 
-// Confine finds out what declarations may read, from here on.
+// Confine determines what declarations may read from here on.
 func Confine(a *cli.App, names []string, cache string) (err error) {
 	a.Within, err = readable(a, names, cache)
 	return err
 }
 
 // readable are the folders that the declarations may read: their own and those of
-// --confine, or everything where nobody asks for less.
+// --confine, or everything if no restriction is requested.
 func readable(a *cli.App, names []string, cache string) (*confine.Roots, error) {
 	if len(a.Confine) == 0 && a.Getenv("CI") != "true" || slices.ContainsFunc(a.Confine, func(dir string) bool { return filepath.Clean(dir) == "/" }) {
 		return nil, nil
@@ -56,8 +56,8 @@ func readable(a *cli.App, names []string, cache string) (*confine.Roots, error) 
 	return confine.New(folders)
 }
 
-// checkNamed refuses a named file that is a link out of the folders: who may change
-// the declaration may have made the link.
+// checkNamed refuses a named file that is a link out of the folders: someone who
+// can change the declaration may have made the link.
 func checkNamed(r *confine.Roots, name string) error {
 	if _, outside := confine.Is(r.Check(name)); outside {
 		return cli.Usage(fmt.Errorf("%s is a link to a file outside of the folders that a declaration may read\n%-12s %s", name, "remedy:", confine.Remedy))

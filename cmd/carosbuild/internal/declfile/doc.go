@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package declfile reads what a command line names as a declaration: files, those that
-// are built in, and projects of kas.
+// Package declfile reads the declarations that a command line names: files, built-in
+// declarations, and projects of kas.
 package declfile

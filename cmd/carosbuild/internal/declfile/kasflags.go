@@ -8,17 +8,17 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 )
 
-// KasOptions are the names of kasFlags.
+// KasOptions are the names of the options of KasFlags.
 var KasOptions = []string{"from", "base"}
 
-// KasFlags are those that say what a project of kas leaves open.
+// KasFlags defines the options for what a project of kas leaves open.
 func KasFlags(a *cli.App, f *pflag.FlagSet) {
 	f.StringVar(&a.Kas.From, "from", "", "image that bitbake runs in (default a Debian 12 with the programs that bitbake needs)")
 	f.StringVar(&a.Kas.Base, "base", "", "name of the project's repository with oe-init-build-env, where the program cannot find it")
 }
 
-// HiddenKasFlags are kasFlags, out of the help: most declarations have no use
-// for them.
+// HiddenKasFlags defines the same options but hides them in the help: most
+// declarations do not use them.
 func HiddenKasFlags(a *cli.App, f *pflag.FlagSet) {
 	KasFlags(a, f)
 	for _, name := range KasOptions {

@@ -23,8 +23,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
-// KasFiles are the files that an argument names as a project of kas: one, or
-// several with colons between them. It is nil for other arguments.
+// KasFiles are the files of a project of kas that an argument names: one, or
+// several separated by colons. It is nil for other arguments.
 func KasFiles(arg string) []string {
 	names := strings.Split(arg, ":")
 	for _, n := range names {
@@ -35,10 +35,10 @@ func KasFiles(arg string) []string {
 	return names
 }
 
-// maxKasFile is a byte more than a project file may have.
+// maxKasFile is one byte more than the largest project file.
 const maxKasFile = 1<<20 + 1
 
-// ReadKas makes a declaration of a project of kas.
+// ReadKas makes a declaration from a project of kas.
 func ReadKas(ctx context.Context, a *cli.App, names []string, cache string) (decl.Source, *kas.Declaration, error) {
 	for _, n := range names {
 		if st, err := os.Stat(n); errors.Is(err, fs.ErrNotExist) {
@@ -85,7 +85,7 @@ func ReadKas(ctx context.Context, a *cli.App, names []string, cache string) (dec
 	return decl.Source{Name: strings.Join(names, ":") + cli.AsDeclaration, Dirs: []string{dir}, Data: d.XML}, d, nil
 }
 
-// kasOpener gives the files of git repositories that a project includes files from.
+// kasOpener opens the git repositories from which a project includes files.
 func kasOpener(ctx context.Context, a *cli.App, cache string) (func(kas.Repo) (fs.FS, error), error) {
 	rewrites, err := a.Rewrites(a.Kas.Remotes)
 	if err != nil {
@@ -97,7 +97,7 @@ func kasOpener(ctx context.Context, a *cli.App, cache string) (func(kas.Repo) (f
 		if err != nil {
 			return nil, err
 		}
-		if url == base+repo { // as the project has it
+		if url == base+repo { // address in the project
 			if err := resolve.CheckGit(a.Within, url); err != nil {
 				return nil, err
 			}
@@ -114,8 +114,8 @@ func kasOpener(ctx context.Context, a *cli.App, cache string) (func(kas.Repo) (f
 	}, nil
 }
 
-// workTree lists the files of git work trees. What carosbuild itself writes is not
-// among those that git does not track.
+// workTree lists the files of git work trees, except for untracked files that
+// carosbuild itself writes.
 func workTree(ctx context.Context, a *cli.App, cache string) func(string) ([]string, []string, error) {
 	return func(dir string) ([]string, []string, error) {
 		tracked, others, err := a.GitCache(cli.Dirs{Cache: cache}, render.Quiet{}).WorkTree(ctx, dir)
@@ -124,8 +124,8 @@ func workTree(ctx context.Context, a *cli.App, cache string) func(string) ([]str
 	}
 }
 
-// isOutput tells whether a file is one that carosbuild writes: a lock file, a
-// disk, or a declaration made of a project.
+// isOutput reports whether a file is one that carosbuild writes: a lock file, a
+// disk, or a declaration made from a project.
 func isOutput(name string) bool {
 	switch {
 	case slices.ContainsFunc(append(disk.Endings(), ".lock"), func(e string) bool { return strings.HasSuffix(name, e) }):
@@ -135,7 +135,7 @@ func isOutput(name string) bool {
 	}
 	if st, err := os.Stat(name); err != nil || !st.Mode().IsRegular() {
 		return false
-	} else if st.Size() == 0 { // the shell has just made it for import
+	} else if st.Size() == 0 { // the shell has just created it for import
 		return true
 	}
 	data, err := load.Limited(name)

@@ -17,7 +17,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// projectWord is how messages say what a project of kas is called.
+// projectWord describes a project of kas in messages.
 const projectWord = "a project of kas, whose name ends in .yml, .yaml or .json"
 
 // Projects are the arguments that name projects of kas.
@@ -31,7 +31,8 @@ func Projects(names []string) []string {
 	return all
 }
 
-// checkNames finds what cannot be a list of declarations and one project.
+// checkNames refuses arguments that are not a list of declarations with at most one
+// project.
 func checkNames(names []string) error {
 	if all := Projects(names); len(all) > 1 {
 		return cli.Usagef("%d projects of kas: to merge them, write %s", len(all), render.QuoteArg(strings.Join(all, ":")))
@@ -46,7 +47,7 @@ func checkNames(names []string) error {
 
 var kasHeader = lazyregexp.New(`(?m)^(header:|[ \t]*"header"[ \t]*:)`)
 
-// checkText finds a project of kas, or a kickstart file, under another name.
+// checkText recognises a project of kas, or a kickstart file, under another name.
 func checkText(src decl.Source) error {
 	if !load.BeginsAsXML(src.Data) && kasHeader().Match(src.Data) {
 		return cli.Usagef("%s looks like %s", src.Name, projectWord)
@@ -54,7 +55,7 @@ func checkText(src decl.Source) error {
 	return nil
 }
 
-// commandsOfKas are commands of kas, each with how carosbuild does the same.
+// commandsOfKas are commands of kas, each with the equivalent in carosbuild.
 var commandsOfKas = map[string]string{
 	"build": `carosbuild kas builds: leave out "build"`, "lock": "carosbuild lock %s", "checkout": "carosbuild checkout %s",
 	"shell": "carosbuild shell BUILDID", "dump": "carosbuild import %s", "for-all-repos": "carosbuild checkout %s, and then a command in each folder",
@@ -89,7 +90,7 @@ func CheckKasArgs(args []string) error {
 	return cli.Usagef("%s is not %s", args[0], projectWord)
 }
 
-// noteEnvironment says which variables of kas decide what is built.
+// noteEnvironment says which variables of kas influence the build.
 func noteEnvironment(a *cli.App) {
 	var set []string
 	for _, name := range []string{"KAS_MACHINE", "KAS_DISTRO", "KAS_TARGET", "KAS_TASK"} {
@@ -112,5 +113,5 @@ func IsKickstart(name string) bool {
 	return slices.ContainsFunc(KickstartEndings, func(e string) bool { return strings.HasSuffix(name, e) })
 }
 
-// KickstartEndings are how the names of kickstart files end.
+// KickstartEndings are the endings of the names of kickstart files.
 var KickstartEndings = []string{".wks", ".wks.in"}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestSeveralProjects: what a message proposes can be pasted.
+// TestSeveralProjects: the command that a message suggests can be copied.
 func TestSeveralProjects(t *testing.T) {
 	const want = "write 'a b.yml:c.yml'"
 	if err := checkNames([]string{"a b.yml", "c.yml"}); err == nil || !strings.Contains(err.Error(), want) {

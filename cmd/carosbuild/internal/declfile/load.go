@@ -19,8 +19,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
-// Load reads and merges declaration files, and project files of kas. A name without a directory that no
-// file has may be that of an embedded target.
+// Load reads and merges declaration files, and project files of kas. A name without a directory,
+// for which there is no file, may be that of a built-in declaration.
 func Load(ctx context.Context, a *cli.App, names []string, cache string) (*decl.Declaration, error) {
 	if len(names) == 0 {
 		return nil, cli.Usagef("no declaration file is named (carosbuild targets lists the built-in ones)")
@@ -86,7 +86,8 @@ func readDeclaration(name string, l load.Loader) (decl.Source, error) {
 	return src, err
 }
 
-// noDeclaration is the error for a file that does not exist; it names a similar one.
+// noDeclaration is the error for a file that does not exist; it suggests a similar
+// name.
 func noDeclaration(name string) error {
 	dir, base := filepath.Split(name)
 	known, where := []string{}, "in this folder, and none of that name is built in"

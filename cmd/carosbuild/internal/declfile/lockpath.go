@@ -6,7 +6,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/resolve"
 )
 
-// LockPath is where the lock file is: beside the first file.
+// LockPath is the path of the lock file: beside the first file.
 func LockPath(declFiles []string) string {
 	first := declFiles[0]
 	if files := KasFiles(first); files != nil {

@@ -11,14 +11,15 @@ import (
 	"github.com/carosio/carosbuild/targets"
 )
 
-// IsOverlay reports whether a file is a built-in disk for what bitbake deploys.
+// IsOverlay reports whether a file is a built-in disk that is made from what
+// bitbake deploys.
 func IsOverlay(file string) bool {
 	_, ok := targets.OverlayNamed(file)
 	return ok
 }
 
 // OverlayHint says which built-in overlay has a disk for a declaration that runs
-// bitbake. Command makes a command of the overlay's name.
+// bitbake. Command makes a command from the overlay's name.
 func OverlayHint(d *decl.Declaration, command func(overlay string) string) string {
 	if !plan.RunsBitbake(d) {
 		return ""

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// allocated is how many bytes of a file system a file takes.
+// allocated is the number of bytes that a file occupies on its file system.
 func allocated(path string) int64 {
 	st, err := os.Stat(path)
 	if err != nil {

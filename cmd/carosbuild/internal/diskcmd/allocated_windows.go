@@ -4,7 +4,7 @@ package diskcmd
 
 import "os"
 
-// allocated is how large a file is, in bytes: what it takes is not asked for.
+// allocated is the size of a file in bytes: the allocated size is not determined.
 func allocated(path string) int64 {
 	st, err := os.Stat(path)
 	if err != nil {

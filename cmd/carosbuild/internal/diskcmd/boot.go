@@ -25,7 +25,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
-// bootCommand is "carosbuild boot": its flags, and what they lead to.
+// bootCommand is "carosbuild boot": its flags, and the values derived from them.
 type bootCommand struct {
 	*cli.App
 	options   qemu.Options
@@ -35,7 +35,7 @@ type bootCommand struct {
 	timeout   time.Duration
 	declFiles []string
 	disk      string
-	path      string // of the disk
+	path      string // path of the disk
 	forwards  []string
 	ssh       bool
 }
@@ -77,7 +77,7 @@ services that failed to start in the guest are listed.`,
 	return cmd
 }
 
-// flags are those that a build with --verify-boot has too.
+// flags defines the options that a build with --verify-boot also has.
 func (c *bootCommand) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.options.Firmware, "firmware", "", "bios or efi, where the disk has both (default bios)")
@@ -98,7 +98,7 @@ func (c *bootCommand) run(ctx context.Context, path string) error {
 	return c.boot(ctx, path, want)
 }
 
-// wanted is what the flags and the declaration expect.
+// wanted are the expectations of the flags and the declaration.
 func (c *bootCommand) wanted(ctx context.Context) ([]qemu.Expectation, error) {
 	var want []qemu.Expectation
 	if len(c.declFiles) > 0 {
@@ -158,7 +158,7 @@ func expectations(k *decl.Disk) []qemu.Expectation {
 	return want
 }
 
-// defaultWithin bounds the wait for an expectation that says nothing about it.
+// defaultWithin bounds the wait for an expectation without within=.
 const defaultWithin = 10 * time.Minute
 
 // boot runs the machine, until it ends or the expectations are met.
@@ -191,7 +191,7 @@ func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expecta
 		}
 	}
 	if opened.Format.Disc() && options.Bus == "" && (facts.BIOS || slices.Contains(facts.EFI, "x64")) {
-		options.Bus = "cd" // which ARM's machine here does not have
+		options.Bus = "cd" // the ARM machine has no CD drive
 	}
 	machine, err := qemu.Plan(facts, options)
 	if err != nil {
@@ -220,7 +220,7 @@ func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expecta
 	return missing(c.await(ctx, s, want))
 }
 
-// qemuDisk is how QEMU opens the disk.
+// qemuDisk describes to QEMU how to open the disk.
 func qemuDisk(path string, o *disk.Opened) qemu.Disk {
 	d := qemu.Disk{Path: path, Offset: o.Within.Off, Length: o.Within.Len}
 	if d.Format = o.Format.QEMU(); d.Format == "" {
@@ -235,7 +235,7 @@ func (c *bootCommand) accelerator(ctx context.Context, m qemu.Machine, dir strin
 		return c.accel, nil
 	case "auto":
 	default:
-		return "", cli.Usagef("--accel %q is none of auto, kvm, tcg", c.accel)
+		return "", cli.Usagef("--accel %q is not one of auto, kvm, tcg", c.accel)
 	}
 	accel, why, err := qemu.Accelerator(ctx, m, dir)
 	if why != "" && c.Progress != "quiet" {
@@ -244,7 +244,7 @@ func (c *bootCommand) accelerator(ctx context.Context, m qemu.Machine, dir strin
 	return accel, err
 }
 
-// interact hands the terminal to the machine.
+// interact connects the terminal to the machine.
 func (c *bootCommand) interact(ctx context.Context, s qemu.Session) error {
 	s.Stdin, s.Console = os.Stdin, c.Stdout
 	s.Terminal = term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
@@ -254,7 +254,7 @@ func (c *bootCommand) interact(ctx context.Context, s qemu.Session) error {
 	return s.Run(ctx)
 }
 
-// await shows the console until everything was there.
+// await shows the console until all expected texts have appeared.
 func (c *bootCommand) await(ctx context.Context, s qemu.Session, want []qemu.Expectation) error {
 	if c.timeout > 0 {
 		limited, cancel := context.WithTimeoutCause(ctx, c.timeout, errors.New("--timeout"))
@@ -289,7 +289,8 @@ func (c *bootCommand) await(ctx context.Context, s qemu.Session, want []qemu.Exp
 	return nil
 }
 
-// slowed is how much of a boot was spent waiting for a busy host, "" if it was little.
+// slowed says how much of a boot was spent waiting for a busy host, or "" if it was
+// little.
 func slowed(s qemu.Spent) string {
 	if s.Wall-s.Machine < s.Wall/10 || s.Wall-s.Machine < time.Second {
 		return ""
@@ -297,7 +298,7 @@ func slowed(s qemu.Spent) string {
 	return fmt.Sprintf(", of which QEMU had no processor for %s", (s.Wall - s.Machine).Round(time.Second))
 }
 
-// missing makes what the host lacks an error that says so.
+// missing adds the remedy to an error about something that the host lacks.
 func missing(err error) error {
 	if m, ok := qemu.IsMissing(err); ok {
 		return &remedy.Error{Tried: m.Error(), Cure: "apt-get install " + m.Package}

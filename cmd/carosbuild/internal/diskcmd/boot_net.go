@@ -20,7 +20,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/qemu"
 )
 
-// parseForwards reads HOST:GUEST.
+// parseForwards parses HOST:GUEST.
 func parseForwards(all []string) ([]qemu.Forward, error) {
 	var out []qemu.Forward
 	for _, s := range all {
@@ -35,7 +35,7 @@ func parseForwards(all []string) ([]qemu.Forward, error) {
 	return out, nil
 }
 
-// addSSH adds a key and a way to port 22, and says how to log in.
+// addSSH adds a key and a forward to port 22, and says how to log in.
 func (c *bootCommand) addSSH(ctx context.Context, opened *disk.Opened, o *qemu.Options) error {
 	if err := qemu.CheckKey(opened, opened.Size()); err != nil {
 		return err
@@ -69,8 +69,8 @@ func (c *bootCommand) addSSH(ctx context.Context, opened *disk.Opened, o *qemu.O
 	return err
 }
 
-// sshKey is the private key, in a directory, that guests of this user let in. It is
-// made once.
+// sshKey is the private key, in a directory, that guests of this user accept. It is
+// generated once.
 func sshKey(ctx context.Context, dir string) (string, error) {
 	key := filepath.Join(dir, "id_ed25519")
 	if _, err := os.Stat(key + ".pub"); !errors.Is(err, fs.ErrNotExist) {

@@ -13,8 +13,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk"
 )
 
-// rawPath is where QEMU finds an open raw disk. One that was compressed has no name
-// that another program could open, so it is copied into dir.
+// rawPath is the path at which QEMU finds an open raw disk. A decompressed disk has
+// no name by which another program could open it, so it is copied into dir.
 func rawPath(path string, o *disk.Opened, dir string) (_ string, err error) {
 	if o.Format == disk.Raw || o.File() == nil {
 		return path, nil

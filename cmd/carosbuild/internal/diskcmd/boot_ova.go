@@ -11,10 +11,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/qemu"
 )
 
-// appliance adds what an OVA's machine has beside its first disk: the disc in the
-// CD drive, further disks, and the firmware, where the command line names none. An
-// empty disk, which does not tell the drivers of its system, is on the controller
-// that the OVA asks for.
+// appliance adds what an OVA's machine has besides its first disk: the disc in the
+// CD drive, further disks, and the firmware, if the command line names none. An
+// empty disk gives no hint about its system's drivers, so it is attached to the
+// controller that the OVA names.
 func appliance(path string, facts *qemu.Facts, o *qemu.Options, s *qemu.Session) (err error) {
 	f, err := os.Open(path)
 	if err != nil {

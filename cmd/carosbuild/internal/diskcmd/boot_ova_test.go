@@ -12,8 +12,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/qemu"
 )
 
-// The firmware that an appliance names is a default: not for a bus that the command
-// line names and that firmware cannot read, if the disk starts without it.
+// The firmware that an appliance names is a default. It is not used if the command
+// line names a bus that it cannot read and the disk boots without it.
 func TestApplianceFirmware(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.ova")
 	f, err := os.Create(path)

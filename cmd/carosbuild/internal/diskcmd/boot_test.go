@@ -16,7 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/qemu"
 )
 
-// TestSlowed: what is said of a boot on a busy host, and not of one on an idle one.
+// TestSlowed: the message after a boot on a busy host, and none on an idle one.
 func TestSlowed(t *testing.T) {
 	for _, c := range []struct {
 		wall, machine time.Duration
@@ -60,8 +60,8 @@ func TestQEMUDisk(t *testing.T) {
 	}
 }
 
-// TestAppliance: an OVA whose disk is empty starts from the disc in its drive, and
-// further disks are there.
+// TestAppliance: an OVA whose disk is empty boots from the disc in its drive, and
+// further disks are attached.
 func TestAppliance(t *testing.T) {
 	m, err := image.New(8<<20, nil)
 	if err != nil {
@@ -71,7 +71,7 @@ func TestAppliance(t *testing.T) {
 	for i, sector := range []string{"\x01CD001\x01", "\x00CD001\x01EL TORITO SPECIFICATION", "\xffCD001\x01"} { // from sector 16 on
 		copy(iso[(16+i)<<11:], sector)
 	}
-	iso[17<<11+71] = 20                                                           // where the catalogue is
+	iso[17<<11+71] = 20                                                           // sector of the catalogue
 	copy(iso[20<<11:], "\x01\x00\x00\x00")                                        // for a BIOS
 	copy(iso[20<<11+28:], "\xaa\x55\x55\xaa\x88\x00\x00\x00\x00\x00\x04\x00\x15") // its sum, and an entry that begins at sector 21
 	vm := ova.VM{Profile: ova.Classic, Empty: true, DataDisks: []int64{16 << 20}, CDROM: &ova.Disc{Name: "live.iso", Size: int64(len(iso)), Content: bytes.NewReader(iso)}}

@@ -10,8 +10,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk"
 )
 
-// CheckInputs refuses to replace what the run reads: the declarations, what is
-// beside them, and what else is given.
+// CheckInputs refuses outputs that would replace what the run reads: the
+// declarations, the files beside them, and other inputs.
 func CheckInputs(a *cli.App, declFiles []string, disks []DiskOutputs, in []disk.Input) error {
 	for _, src := range a.Inputs() {
 		in = append(in, disk.Input{Path: src.Name, What: "a declaration"})
@@ -27,7 +27,8 @@ func CheckInputs(a *cli.App, declFiles []string, disks []DiskOutputs, in []disk.
 	return nil
 }
 
-// CheckOutputs finds out before anything is built what could not be written.
+// CheckOutputs reports, before anything is built, which outputs could not be
+// written.
 func (o *DiskFlags) CheckOutputs(verify bool) error {
 	if o.Level < 0 || o.Level > 9 {
 		return cli.Usagef("--compression-level %d: want 1 to 9, or 0 for the format's own choice", o.Level)
@@ -42,7 +43,7 @@ func (o *DiskFlags) CheckOutputs(verify bool) error {
 			return cli.Usage(err)
 		}
 	}
-	if o.patterns() > 0 { // what stands for the disks' ids is known later
+	if o.patterns() > 0 { // the ids in place of {disk} are known later
 		return nil
 	}
 	return disk.CheckOutputs(o.outputs(), disk.WriteOptions{})

@@ -15,7 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/progress"
 )
 
-// Composer is what makes the disks.
+// Composer composes the disks.
 func Composer(a *cli.App, d cli.Dirs, epoch *int64, events func(progress.Event)) *compose.Composer {
 	return &compose.Composer{
 		CacheDir: d.Cache, Epoch: epoch, OutputMode: a.OutputMode, Sums: a.Progress != "quiet",
@@ -23,7 +23,7 @@ func Composer(a *cli.App, d cli.Dirs, epoch *int64, events func(progress.Event))
 	}
 }
 
-// WriteDisks makes the disks and writes them.
+// WriteDisks composes the disks and writes them.
 func WriteDisks(ctx context.Context, comp *compose.Composer, disks []DiskOutputs, roots map[string]compose.RootFS, stdout io.Writer) ([]*compose.DiskImage, error) {
 	images, release, err := comp.Compose(ctx, DisksOf(disks), roots)
 	if err != nil {
@@ -32,8 +32,8 @@ func WriteDisks(ctx context.Context, comp *compose.Composer, disks []DiskOutputs
 	return images, errors.Join(comp.Write(ctx, images, outputsOf(disks), stdout), release())
 }
 
-// Results is where the lines for scripts go: standard output, or standard error if a
-// disk is written to standard output.
+// Results is the stream for lines for scripts: standard output, or standard error if
+// a disk is written to standard output.
 func (o *DiskFlags) Results(a *cli.App) io.Writer {
 	if slices.Contains(o.Out, disk.StandardOutput) {
 		return a.Stderr

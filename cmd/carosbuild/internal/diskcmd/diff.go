@@ -28,7 +28,7 @@ func NewDiff(a *cli.App) *cobra.Command {
 	return cmd
 }
 
-// diff prints one difference a line.
+// diff prints the differences, one per line.
 func diff(ctx context.Context, a *cli.App, first, second string, asJSON bool) error {
 	found := []inspect.Difference{}
 	var failed error

@@ -23,7 +23,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// diskCommand is "carosbuild disk": a disk from stages that are built.
+// diskCommand is "carosbuild disk": a disk from stages that have been built.
 type diskCommand struct {
 	*cli.App
 	DiskFlags
@@ -100,12 +100,12 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 		return err
 	}
 	if anyStored(j.sources) {
-		if _, err := c.Dirs(); err != nil { // the store wants real ones
+		if _, err := c.Dirs(); err != nil { // the store needs real values
 			return err
 		}
 		err = c.writeStored(cmd, j, view)
 	} else {
-		err = c.write(ctx, j, 0, nil, view) // the mode of the file is the umask's affair
+		err = c.write(ctx, j, 0, nil, view) // the umask determines the permissions of the file
 	}
 	if err != nil || userns.Inside(c.Getenv) {
 		return err
@@ -113,15 +113,15 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 	return c.VerifyOptions.Boot(ctx, j.disks)
 }
 
-// diskJob is a disk, or several, about to be written.
+// diskJob is one or several disks that are about to be written.
 type diskJob struct {
 	dirs    cli.Dirs
 	epoch   *int64
 	disks   []DiskOutputs
-	sources map[string]string // of the stages, by their names
+	sources map[string]string // sources of the stages, by name
 }
 
-// prepare finds out what is to be written, and that it can be.
+// prepare determines what is to be written, and checks that it can be.
 func (c *diskCommand) prepare(ctx context.Context) (*diskJob, error) {
 	if len(c.Out) == 0 {
 		return nil, cli.Usagef("--out is missing: it says where to write the disk")
@@ -149,8 +149,8 @@ func (c *diskCommand) prepare(ctx context.Context) (*diskJob, error) {
 	return j, CheckInputs(c.App, c.declFiles, j.disks, c.reads(j.sources))
 }
 
-// write writes the disks, as files of a mode, and says what was written. Stages in the
-// store are found by stored.
+// write writes the disks, as files with a mode, and reports what was written. stored
+// finds stages in the store.
 func (c *diskCommand) write(ctx context.Context, j *diskJob, mode os.FileMode, stored findStored, view render.Display) error {
 	roots, err := c.roots(j, stored, view)
 	if err != nil {
@@ -168,7 +168,7 @@ func (c *diskCommand) write(ctx context.Context, j *diskJob, mode os.FileMode, s
 	return ShowSummary(c.App, sum, c.Results(c.App))
 }
 
-// declared are the disks that are asked for. One without a stage is SOURCE's.
+// declared are the requested disks. A disk without a stage is made from SOURCE.
 func (c *diskCommand) declared(ctx context.Context, d cli.Dirs) ([]DiskOutputs, error) {
 	if len(c.declFiles) == 0 {
 		return nil, cli.Usagef("--declaration is missing: the file that declares the disk (carosbuild targets lists the built-in ones)")
@@ -191,7 +191,7 @@ func (c *diskCommand) declared(ctx context.Context, d cli.Dirs) ([]DiskOutputs, 
 	return disks, err
 }
 
-// reads are the sources that are files of this machine.
+// reads are the sources that are files on this machine.
 func (c *diskCommand) reads(sources map[string]string) []disk.Input {
 	var in []disk.Input
 	for _, source := range sources {

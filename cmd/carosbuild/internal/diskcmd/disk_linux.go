@@ -21,7 +21,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// writeStored writes disks some stages of which are in the store, inside the
+// writeStored writes disks of which some stages are in the store, inside the
 // namespaces.
 func (c *diskCommand) writeStored(cmd *cobra.Command, j *diskJob, view render.Display) error {
 	mode := os.FileMode(0)
@@ -40,7 +40,8 @@ func (c *diskCommand) writeStored(cmd *cobra.Command, j *diskJob, view render.Di
 	})
 }
 
-// StoredTree is the root file system of a stage whose metadata is not that of its files.
+// StoredTree is the root file system of a stage whose metadata differs from that of its
+// files on disk.
 type StoredTree struct {
 	Of    rung.Stored
 	Layer string
@@ -51,8 +52,8 @@ func (t StoredTree) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree
 	return t.Of.Tree(ctx, t.Layer, clamp, jobs)
 }
 
-// storedRoot is the root file system of a stage in the store. Stored knows the layers; nil:
-// they are what their files are.
+// storedRoot is the root file system of a stage in the store. stored has the metadata of
+// the layers; nil: that of their files.
 func (c *diskCommand) storedRoot(ctx context.Context, s *layer.Store, stored rung.Stored, source string) (compose.RootFS, error) {
 	name, err := localstore.StageImage(ctx, c.App, s, false, strings.TrimPrefix(source, "containers-storage:"))
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 )
 
-// writeStored says why there is nothing to write.
+// writeStored returns an error, since there is no store.
 func (c *diskCommand) writeStored(*cobra.Command, *diskJob, render.Display) error {
 	return cli.NeedsLinux("a disk of a stage in the store")
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
-// sources says where each stage is that the disks are made from.
+// sources has the place of each stage from which the disks are made.
 func (c *diskCommand) sources(ctx context.Context, disks []*decl.Disk) (map[string]string, error) {
 	needs, err := needsOf(disks)
 	if err != nil {
@@ -55,8 +55,8 @@ func (c *diskCommand) sources(ctx context.Context, disks []*decl.Disk) (map[stri
 	return out, c.checkSources(disks, needs, out)
 }
 
-// checkBuild reports a stage that the build of SOURCE does not have, and what
-// builds it.
+// checkBuild reports a stage that the build of SOURCE does not have, and the
+// command that builds it.
 func (c *diskCommand) checkBuild(ctx context.Context, disks []*decl.Disk, needs []string, id string, out map[string]string) error {
 	if id == "" {
 		return nil
@@ -90,7 +90,7 @@ func (c *diskCommand) lacks(disks, stage, id string, declared []string) error {
 		disks, stage, id, "remedy:", text, render.QuoteArg(c.Out[0])))
 }
 
-// needsOf are the stages that the disks are made from.
+// needsOf are the stages from which the disks are made.
 func needsOf(disks []*decl.Disk) ([]string, error) {
 	var all []string
 	for _, d := range disks {
@@ -106,8 +106,8 @@ func needsOf(disks []*decl.Disk) ([]string, error) {
 	return all, nil
 }
 
-// sourceBuild is the build that SOURCE is of, "" if it is none's, and whether it
-// is named without a stage.
+// sourceBuild is the build that SOURCE belongs to, or "", and whether SOURCE names
+// it without a stage.
 func (c *diskCommand) sourceBuild(ctx context.Context) (id string, whole bool, err error) {
 	if !isStored(c.source) || oci.IsStored(c.source) {
 		return "", false, nil
@@ -122,15 +122,15 @@ func (c *diskCommand) sourceBuild(ctx context.Context) (id string, whole bool, e
 	switch {
 	case err == nil:
 		return found.BuildID, !found.Named, nil
-	case errors.As(err, &many): // the declaration says which stage
+	case errors.As(err, &many): // the declaration names the stage
 		return many.BuildID, true, nil
-	case !tagged: // it may be another image, and its error says what there is
+	case !tagged: // it may be another image; the error lists the stages and images
 		return "", false, nil
 	}
 	return id, false, nil
 }
 
-// otherStages takes in what --stage says.
+// otherStages adds the stages of --stage.
 func (c *diskCommand) otherStages(disks []*decl.Disk, needs []string, out map[string]string) error {
 	for _, s := range c.stages {
 		name, source, ok := strings.Cut(s, "=")
@@ -194,7 +194,7 @@ func anyStored(sources map[string]string) bool {
 // findStored finds a stage in the store.
 type findStored func(source string) (compose.RootFS, error)
 
-// roots are the sources, found.
+// roots are the root file systems of the sources.
 func (c *diskCommand) roots(j *diskJob, stored findStored, view render.Display) (map[string]compose.RootFS, error) {
 	reg := c.Registry(layer.Paths{})
 	reg.Events = c.Transfers(view)

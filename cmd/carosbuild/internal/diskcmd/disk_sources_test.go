@@ -8,7 +8,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 )
 
-// TestLacks names the command that builds what a build does not have.
+// TestLacks expects the command that builds the missing stage.
 func TestLacks(t *testing.T) {
 	c := &diskCommand{App: cli.New(), declFiles: []string{"yocto-vmware.xml"}}
 	c.Out = []string{"x.vmdk"}

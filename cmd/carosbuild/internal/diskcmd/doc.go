@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package diskcmd has the commands about disks: disk, inspect, diff and boot; and what
-// a build needs of them to write disks and to boot them.
+// Package diskcmd has the commands for disks: disk, inspect, diff and boot. It also
+// has the parts of them with which a build writes and boots disks.
 package diskcmd

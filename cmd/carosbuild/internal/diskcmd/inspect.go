@@ -94,7 +94,7 @@ func (c *inspection) show(path string, r *inspect.Report) error {
 	return render.Report(c.Stdout, path, r)
 }
 
-// checkDisk prints one finding a line and then the verdict; with --json both are
+// checkDisk prints one finding per line and then the verdict; with --json both are
 // in the report.
 func (c *inspection) checkDisk(ctx context.Context, path string, d *inspect.Disk) error {
 	problems, err := d.Check(ctx)
@@ -124,7 +124,7 @@ func (c *inspection) checkDisk(ctx context.Context, path string, d *inspect.Disk
 	return verdictExit(verdict)
 }
 
-// sentence is a verdict for people.
+// sentence is a verdict in words.
 func sentence(v damage.Verdict) string {
 	switch v {
 	case damage.Damaged:
@@ -135,7 +135,7 @@ func sentence(v damage.Verdict) string {
 	return "no damage found"
 }
 
-// verdictExit is the exit status of a verdict, nil for a sound disk.
+// verdictExit is the exit status for a verdict, nil for a disk without problems.
 func verdictExit(v damage.Verdict) error {
 	switch v {
 	case damage.Damaged:

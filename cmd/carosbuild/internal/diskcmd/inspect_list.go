@@ -13,7 +13,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// listPath prints a directory, or a file, as ls -l does.
+// listPath prints a directory, or a file, in the form of ls -l.
 func (c *inspection) listPath(d *inspect.Disk) error {
 	t, e, err := d.Find(c.list)
 	if err != nil {
@@ -34,7 +34,7 @@ func (c *inspection) listPath(d *inspect.Disk) error {
 	return g.Print(c.Stdout, "")
 }
 
-// entryOf is the entry of exactly that path, and the one with its fields.
+// entryOf is the entry of exactly that path, and the entry that has its metadata.
 func entryOf(t *tree.Tree, path string) (e, file *tree.Entry, err error) {
 	i, ok := slices.BinarySearchFunc(t.Entries, path, func(e tree.Entry, p string) int { return tree.Compare(e.Path, p) })
 	if !ok {
@@ -61,7 +61,7 @@ func longLine(e, file *tree.Entry) []string {
 	return []string{modeText(file.Mode), fmt.Sprintf("%d:%d", file.UID, file.GID), size, time.Unix(file.Mtime, 0).UTC().Format("2006-01-02 15:04"), name}
 }
 
-// modeText is a mode as ls shows it.
+// modeText is a mode in the form of ls.
 func modeText(mode uint32) string {
 	kinds := map[uint32]byte{tree.Socket: 's', tree.Symlink: 'l', tree.Regular: '-', tree.Block: 'b', tree.Dir: 'd', tree.Char: 'c', tree.FIFO: 'p'}
 	b := []byte("?rwxrwxrwx")

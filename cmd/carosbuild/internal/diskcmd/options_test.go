@@ -41,7 +41,7 @@ func TestCheckOutputs(t *testing.T) {
 		"compressed too much":       {DiskFlags{Out: []string{dir + "/a.vmdk"}, Level: 10}, false, "--compression-level 10"},
 		"an ending that is unknown": {DiskFlags{Out: []string{dir + "/a.txt"}}, false, "a.txt"},
 		"a disk":                    {DiskFlags{Out: []string{dir + "/a.vmdk"}, Level: 9}, true, ""},
-		"one for each disk":         {DiskFlags{Out: []string{dir + "/none/{disk}.vmdk"}}, false, ""}, // looked at when the ids are known
+		"one for each disk":         {DiskFlags{Out: []string{dir + "/none/{disk}.vmdk"}}, false, ""}, // checked when the ids are known
 	} {
 		if err := tt.flags.CheckOutputs(tt.verify); !complains(err, tt.problem) {
 			t.Errorf("%s: got %v, want %q", what, err, tt.problem)
@@ -53,7 +53,8 @@ func TestCheckOutputs(t *testing.T) {
 	}
 }
 
-// complains reports whether an error is about something, "" for none.
+// complains reports whether an error mentions something; "" means that there is no
+// error.
 func complains(err error, about string) bool {
 	if err == nil || about == "" {
 		return err == nil && about == ""

@@ -15,23 +15,25 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk"
 )
 
-// diskPattern stands for a disk's id in --out.
+// diskPattern is replaced by a disk's id in --out.
 const diskPattern = "{disk}"
 
-// DiskFlags are --disk and --out, which belong together, and how outputs are written.
+// DiskFlags are --disk and --out, which depend on each other, and the options for
+// outputs.
 type DiskFlags struct {
 	Out    []string
-	Disks  []string // ids of those that are asked for
-	behind []int    // how many of out stand before each of disks
+	Disks  []string // ids of the requested disks
+	behind []int    // how many of out come before each of disks
 	Format string
-	Level  int // of compression
+	Level  int // compression level
 }
 
-// diskValue is the value of --disk. It notes where among --out each stands.
+// diskValue is the value of --disk. It notes the position of each among the --out
+// options.
 type diskValue struct{ *DiskFlags }
 
 func (v diskValue) String() string {
-	if v.DiskFlags == nil { // a zero value that pflag makes
+	if v.DiskFlags == nil { // pflag may make a zero value
 		return ""
 	}
 	return strings.Join(v.Disks, ",")
@@ -64,7 +66,7 @@ func (o *DiskFlags) output(path string) disk.Output {
 	return disk.Output{Path: path, Format: disk.Format(o.Format)}
 }
 
-// outputs are those of --out as they were given.
+// outputs are the values of --out as given.
 func (o *DiskFlags) outputs() []disk.Output {
 	var outs []disk.Output
 	for _, path := range o.Out {
@@ -73,7 +75,8 @@ func (o *DiskFlags) outputs() []disk.Output {
 	return outs
 }
 
-// patterns are how many of --out have a place for the disk's id.
+// patterns is the number of --out values that contain the pattern for the disk's
+// id.
 func (o *DiskFlags) patterns() int {
 	n := 0
 	for _, out := range o.Out {
@@ -84,15 +87,15 @@ func (o *DiskFlags) patterns() int {
 	return n
 }
 
-// DiskOutputs is a disk and where it goes.
+// DiskOutputs is a disk and its outputs.
 type DiskOutputs struct {
 	Disk *decl.Disk
 	Outs []disk.Output
-	Why  string // it is made from that stage, "" if the declaration says so
+	Why  string // why it is made from that stage, "" if the declaration says so
 }
 
-// choose are the disks that are asked for, in that order, or the only one that is
-// declared. An --out with {disk} asks for all.
+// choose returns the requested disks in their order, or the only one that is
+// declared. An --out with {disk} requests all.
 func (o *DiskFlags) choose(d *decl.Declaration) ([]*decl.Disk, error) {
 	ids := make([]string, len(d.Disks))
 	for i, k := range d.Disks {
@@ -115,7 +118,7 @@ func (o *DiskFlags) choose(d *decl.Declaration) ([]*decl.Disk, error) {
 	return chosen, nil
 }
 
-// pair says where each of the disks goes.
+// pair assigns the outputs to the disks.
 func (o *DiskFlags) pair(disks []*decl.Disk) ([]DiskOutputs, error) {
 	n := o.patterns()
 	if n > 0 && n < len(o.Out) && len(disks) > 1 {
@@ -139,8 +142,8 @@ func (o *DiskFlags) pair(disks []*decl.Disk) ([]DiskOutputs, error) {
 	return pairs, nil
 }
 
-// Of are the disks of a declaration that are asked for, and where each goes, as far
-// as that can be written.
+// Of returns the requested disks of a declaration and their outputs, as far as
+// these can be written.
 func (o *DiskFlags) Of(d *decl.Declaration) ([]DiskOutputs, error) {
 	chosen, err := o.choose(d)
 	if err != nil {
@@ -170,7 +173,7 @@ func (o *DiskFlags) grouped(disks int) bool {
 	return true
 }
 
-// diskBefore is the disk behind which the output stands.
+// diskBefore is the disk that an output follows.
 func (o *DiskFlags) diskBefore(output int) int {
 	i := 0
 	for i+1 < len(o.behind) && o.behind[i+1] <= output {
@@ -179,7 +182,7 @@ func (o *DiskFlags) diskBefore(output int) int {
 	return i
 }
 
-// checkPairs finds out before anything is built what could not be written.
+// checkPairs reports, before anything is built, which outputs could not be written.
 func checkPairs(pairs []DiskOutputs) error {
 	var all []disk.Output
 	for _, p := range pairs {
@@ -209,7 +212,7 @@ func outputsOf(pairs []DiskOutputs) [][]disk.Output {
 	return out
 }
 
-// Streams reports whether an output is read by somebody while it is written.
+// Streams reports whether an output is read by another program while it is written.
 func (o *DiskFlags) Streams() bool {
 	return slices.ContainsFunc(o.Out, func(path string) bool {
 		st, err := os.Stat(path)

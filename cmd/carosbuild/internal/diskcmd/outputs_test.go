@@ -46,7 +46,7 @@ func TestSeveralDisks(t *testing.T) {
 	}
 }
 
-// paired is the choice as DISK=OUT,OUT DISK=OUT, or the error.
+// paired is the assignment as DISK=OUT,OUT DISK=OUT, or the error.
 func paired(o *DiskFlags, d *decl.Declaration) string {
 	disks, err := o.choose(d)
 	if err != nil {

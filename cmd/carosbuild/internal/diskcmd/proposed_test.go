@@ -10,7 +10,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
-// TestProposedCommands: the commands that messages propose can be pasted.
+// TestProposedCommands: the commands that messages suggest can be copied.
 func TestProposedCommands(t *testing.T) {
 	bakes := &decl.Declaration{Stages: []*decl.Stage{{ID: "s", Actions: []decl.Action{&decl.Bitbake{}}}}}
 	boot := &bootCommand{App: &cli.App{}, declFiles: []string{"my decl.xml"}, path: "my disk.img"}

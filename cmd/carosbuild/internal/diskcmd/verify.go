@@ -11,24 +11,24 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 )
 
-// VerifyOptions say whether a disk is booted when it is written, and how.
+// VerifyOptions say whether and how a disk is booted after it is written.
 type VerifyOptions struct {
 	Verify bool
 	vm     bootCommand
 }
 
-// Add defines the flags of verifyOptions.
+// Add defines the flags of VerifyOptions.
 func (o *VerifyOptions) Add(cmd *cobra.Command, a *cli.App) {
 	f := cmd.Flags()
 	f.BoolVar(&o.Verify, "verify-boot", false, "boot the disk in QEMU and wait for what its <expect> says (--firmware, --memory, --accel, --timeout as for boot)")
 	o.vm.App = a
 	o.vm.flags(cmd)
 	for _, name := range []string{"firmware", "memory", "accel", "timeout"} {
-		f.Lookup(name).Hidden = true // they would take more room than they are worth
+		f.Lookup(name).Hidden = true // they are rarely needed, and would make the help longer
 	}
 }
 
-// Check finds out whether there is something to wait for.
+// Check reports a disk that expects nothing.
 func (o *VerifyOptions) Check(disks []DiskOutputs) error {
 	for _, p := range disks {
 		if o.Verify && len(p.Disk.Expects) == 0 {
@@ -38,8 +38,8 @@ func (o *VerifyOptions) Check(disks []DiskOutputs) error {
 	return nil
 }
 
-// Boot boots the first output of each disk, if that is asked for: the others have
-// the same content.
+// Boot boots the first output of each disk, if requested: the others have the same
+// content.
 func (o *VerifyOptions) Boot(ctx context.Context, disks []DiskOutputs) error {
 	for _, p := range disks {
 		if !o.Verify {

@@ -20,7 +20,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/progress"
 )
 
-// AddWritten fills in what was written of the disks.
+// AddWritten adds what was written for the disks.
 func AddWritten(s *render.Summary, disks []DiskOutputs, images []*compose.DiskImage) {
 	for i, p := range disks {
 		for _, o := range p.Outs {
@@ -35,8 +35,8 @@ func AddWritten(s *render.Summary, disks []DiskOutputs, images []*compose.DiskIm
 	}
 }
 
-// shownPath is a file of an output as somebody would write it: the output's own
-// name, or what lies beside it.
+// shownPath is the name of an output's file as a user would write it: the output's
+// own name, or a path beside it.
 func shownPath(path string, o disk.Output) string {
 	for _, name := range o.Files() {
 		if sameFile(name, path) {
@@ -46,7 +46,7 @@ func shownPath(path string, o disk.Output) string {
 	return path
 }
 
-// calledAs is how a user calls this program again: by its name, if a shell finds it, or
+// calledAs is how a user calls this program again: by its name if a shell finds it, or
 // as it was called.
 func calledAs() string {
 	if _, err := exec.LookPath("carosbuild"); err == nil || len(os.Args) == 0 {
@@ -55,8 +55,8 @@ func calledAs() string {
 	return render.QuoteArg(os.Args[0])
 }
 
-// ShowSummary prints the table for people and, in results, if that is not a terminal,
-// the lines for scripts, one name a line.
+// ShowSummary prints a table for people and, if results is not a terminal, the lines
+// for scripts there, one name per line.
 func ShowSummary(a *cli.App, s *render.Summary, results io.Writer) error {
 	s.Program = calledAs()
 	out, isFile := results.(*os.File)
@@ -109,8 +109,9 @@ func sameFile(a, b string) bool {
 	return aerr == nil && berr == nil && os.SameFile(sa, sb)
 }
 
-// ResultStages are the targets that are results. Beside the stages whose trees are on
-// the disks, disks have helpers, such as those with a boot loader's programs.
+// ResultStages are the targets that are results. Besides the stages whose trees are
+// on the disks, disks use other stages, for instance those with a boot loader's
+// programs.
 func ResultStages(targets []string, disks []*decl.Disk) []string {
 	if len(disks) == 0 {
 		return targets

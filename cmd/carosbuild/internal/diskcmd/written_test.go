@@ -10,7 +10,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
-// TestResultStages: the stages that a disk takes single files from are not results.
+// TestResultStages: stages from which the disk takes only single files are not
+// results.
 func TestResultStages(t *testing.T) {
 	d := &decl.Disk{ID: "d", Stage: "system", BIOS: &decl.BIOS{Stage: "tools"}, Partitions: []*decl.Partition{
 		{Name: "esp", Items: decl.Items{&decl.CopyItem{Stage: "tools"}}}, {Name: "rescue", Stage: "rescue", Path: "/"},

@@ -59,22 +59,22 @@ would make a better one work; all of them are needed together.`,
 	return cmd
 }
 
-// checkup is a visit to the doctor.
+// checkup is one run of doctor.
 type checkup struct {
 	*cli.App
 	json    bool
 	profile bool
-	probe   string   // what a child of this command is to try
+	probe   string   // what a child of this command has to try
 	found   findings // for json, and what the outer program has found
-	failed  error    // the first thing without which nothing works
+	failed  error    // the first missing thing without which nothing works
 }
 
-// findings are what the doctor says, as --json prints it.
+// findings are the results of doctor, as --json prints them.
 type findings struct {
 	Process   doctor.Process   `json:"process"`
 	Abilities doctor.Abilities `json:"abilities"`
 	Sandboxes []rung.Verdict   `json:"sandboxes"`
-	Chosen    string           `json:"sandbox,omitempty"` // how steps run; "" where they cannot
+	Chosen    string           `json:"sandbox,omitempty"` // how steps run; "" if they cannot
 	Advice    []doctor.Advice  `json:"advice"`            // for each sandbox that does not work
 	Next      string           `json:"next,omitempty"`    // the sandbox whose advice comes first
 	Checks    []check          `json:"checks"`
@@ -94,7 +94,7 @@ func (c *checkup) printProfile() error {
 	return err
 }
 
-// examine looks at what there is outside of the sandbox, and then inside.
+// examine checks what there is outside the sandbox, and then inside.
 func (c *checkup) examine(cmd *cobra.Command) error {
 	if userns.Inside(c.Getenv) {
 		return c.examineInside(cmd.Context())
@@ -129,7 +129,7 @@ func (c *checkup) examine(cmd *cobra.Command) error {
 	return err
 }
 
-// choose notes the sandbox that builds take. Without a place for their files they take
+// choose notes the sandbox that builds use. Without a place for their files they use
 // none.
 func (c *checkup) choose() {
 	if c.found.Abilities.Of(doctor.Home).State == doctor.Refused {
@@ -143,8 +143,8 @@ func (c *checkup) choose() {
 	}
 }
 
-// advise finds out what would make the sandboxes work that do not, and which of them is
-// the next.
+// advise determines the changes that would make the other sandboxes work, and which of
+// these is the next.
 func (c *checkup) advise(d *cli.Diagnosis) (doctor.Advice, bool) {
 	works := func(name string) bool {
 		for _, v := range c.found.Sandboxes {
@@ -160,7 +160,7 @@ func (c *checkup) advise(d *cli.Diagnosis) (doctor.Advice, bool) {
 	return next, ok
 }
 
-// names are the sandboxes that builds may take, the best first.
+// names are the sandboxes that builds may use, the best first.
 func (c *checkup) names() []string {
 	if c.Sandbox != "" {
 		return []string{c.Sandbox}
@@ -168,7 +168,7 @@ func (c *checkup) names() []string {
 	return rung.All().Names()
 }
 
-// refused is the error where no sandbox works. Advice was printed already.
+// refused is the error if no sandbox works. Advice has already been printed.
 func (c *checkup) refused(next doctor.Advice, ok bool) error {
 	if ok {
 		return &remedy.Error{Tried: "builds cannot work here", Cure: "make the changes listed above for sandbox " + next.Rung}
@@ -181,7 +181,8 @@ func (c *checkup) refused(next doctor.Advice, ok bool) error {
 	return &remedy.Error{Tried: "builds cannot work here"}
 }
 
-// examineInside goes on where the outer program has found a sandbox that works.
+// examineInside continues in the child if the outer program has found a sandbox
+// that works.
 func (c *checkup) examineInside(ctx context.Context) error {
 	data, err := userns.ReadHandover(c.Getenv)
 	if err == nil && len(data) > 0 {

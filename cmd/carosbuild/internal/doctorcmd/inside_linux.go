@@ -24,7 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// run looks at what there is inside the namespaces.
+// run checks what there is inside the namespaces.
 func (c *checkup) run(ctx context.Context) error {
 	ids, err := mappedIDs()
 	c.need("ids", ids, err)
@@ -51,10 +51,10 @@ func (c *checkup) run(ctx context.Context) error {
 	return c.failed
 }
 
-// tryIn tries things in a new directory in place, which is gone afterwards.
+// tryIn tries something in a new directory in place, which is removed afterwards.
 func (c *checkup) tryIn(ctx context.Context, place string) error {
 	const prefix = ".carosbuild-doctor-"
-	if left, err := filepath.Glob(filepath.Join(place, prefix+"*")); err == nil { // of one that was killed; a courtesy
+	if left, err := filepath.Glob(filepath.Join(place, prefix+"*")); err == nil { // left by a killed run; errors do not matter
 		for _, dir := range left {
 			if st, err := os.Stat(dir); err == nil && time.Since(st.ModTime()) > time.Hour {
 				_ = os.RemoveAll(dir)
@@ -88,11 +88,11 @@ func mappedIDs() (string, error) {
 	return fmt.Sprintf("%d of users, %d of groups", counts[0], counts[1]), nil
 }
 
-// plenty is how much free space a build of a whole system wants, in bytes.
+// plenty is the free space in bytes that a build of a whole system needs.
 const plenty = 8 << 30
 
-// space looks at where dir is or would be, which has to be writable, and returns
-// the directory that is there, or "".
+// space checks the place where dir is or would be, which has to be writable, and
+// returns the existing directory, or "".
 func (c *checkup) space(what, dir string) string {
 	place, err := localstore.Existing(dir)
 	if err == nil {
@@ -116,7 +116,7 @@ func (c *checkup) space(what, dir string) string {
 	return place
 }
 
-// trial makes a store in a directory, runs a step in it, this program, and tries
+// trial makes a store in a directory, runs this program in it as a step, and tries
 // programs of other architectures.
 func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 	kinds := localstore.SnapshotKinds(c.App)

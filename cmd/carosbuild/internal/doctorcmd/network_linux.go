@@ -16,7 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
-// network tries what --network auto would take.
+// network tries the network that --network auto would use.
 func (c *checkup) network(ctx context.Context, room *rung.Room) {
 	const what, shared = "network", "steps share the host's, its loopback included: "
 	err := cli.NetworkRefused(room)

@@ -18,7 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// printJSON prints what was found, if it was not printed line by line.
+// printJSON prints the findings, if they were not printed line by line.
 func (c *checkup) printJSON() error {
 	if !c.json {
 		return nil
@@ -28,14 +28,14 @@ func (c *checkup) printJSON() error {
 	return e.Encode(c.found)
 }
 
-// row is a line of the table, folded where standard output is a terminal.
+// row prints a line of the table, folded if standard output is a terminal.
 func (c *checkup) row(state, what, detail string) {
 	if c.json {
 		return
 	}
 	indent := 28
 	first := fmt.Sprintf("%-8s %-18s ", state, what)
-	if c.columns() < 60 && detail != "" { // below it, where there is more room
+	if c.columns() < 60 && detail != "" { // below it, where there is more space
 		fmt.Fprintln(c.Stdout, strings.TrimRight(first, " "))
 		indent = 4
 		first = strings.Repeat(" ", indent)
@@ -46,7 +46,7 @@ func (c *checkup) row(state, what, detail string) {
 	}
 }
 
-// line is a line of the table that --json has among the checks.
+// line prints a line of the table; with --json it is one of the checks.
 func (c *checkup) line(state, what, detail string) {
 	if c.json {
 		c.found.Checks = append(c.found.Checks, check{state, what, detail})
@@ -55,7 +55,7 @@ func (c *checkup) line(state, what, detail string) {
 	c.row(state, what, detail)
 }
 
-// columns is the width of the terminal, or more than any line has.
+// columns is the width of the terminal, or more than the length of any line.
 func (c *checkup) columns() int {
 	if f, ok := c.Stdout.(*os.File); ok {
 		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n >= 20 {
@@ -65,7 +65,7 @@ func (c *checkup) columns() int {
 	return 1 << 20
 }
 
-// fold breaks a text at blanks into lines of at most width columns where it can.
+// fold breaks a text at blanks into lines of at most width columns if possible.
 func fold(text string, width int) []string {
 	var lines []string
 	line := ""
@@ -83,7 +83,7 @@ func fold(text string, width int) []string {
 	return append(lines, line)
 }
 
-// need tells how something went that every build needs.
+// need reports the result for something that every build needs.
 func (c *checkup) need(what, detail string, err error) {
 	if err == nil {
 		c.line("ok", what, detail)
@@ -100,8 +100,8 @@ func (c *checkup) need(what, detail string, err error) {
 	}
 }
 
-// lack tells of something that some builds need. The cure is a line of its own, which is
-// not folded: it may be a command to be copied.
+// lack reports something that some builds need. The remedy is a line of its own, which
+// is not folded: it may be a command to be copied.
 func (c *checkup) lack(what, detail, cure string) {
 	if c.json {
 		c.line("missing", what, detail+": "+cure)
@@ -111,8 +111,8 @@ func (c *checkup) lack(what, detail, cure string) {
 	fmt.Fprintln(c.Stdout, "    remedy: "+render.Printable(cure))
 }
 
-// showAbilities prints where this runs and what was tried. What belongs together and
-// went the same way is one line.
+// showAbilities prints the environment and the results. Related abilities with the
+// same result share a line.
 func (c *checkup) showAbilities() {
 	c.row("", "place", c.found.Process.String())
 	inside, ofRoot := doctor.InNamespace(), doctor.OfRoot()
@@ -129,7 +129,7 @@ func (c *checkup) showAbilities() {
 			unreached = append(unreached, a.Name)
 			continue
 		case a.State == doctor.Refused && slices.Contains(ofRoot, a.Name) && c.found.Process.UID != 0:
-			continue // as it should be
+			continue // the normal case
 		}
 		c.row(string(a.State), a.Name, a.Detail)
 	}
@@ -162,7 +162,7 @@ func (c *checkup) showSandboxes() {
 	}
 }
 
-// showAdvice prints all that lifts the next limit.
+// showAdvice prints all changes for the next sandbox.
 func (c *checkup) showAdvice(next doctor.Advice, ok bool) {
 	if c.json || !ok {
 		return

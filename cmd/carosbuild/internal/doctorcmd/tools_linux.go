@@ -18,7 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
-// emulation tries programs of the architectures that the built-in boards have.
+// emulation tries programs for the architectures of the built-in boards.
 func (c *checkup) emulation(ctx context.Context, box engine.Sandbox) {
 	for _, arch := range []string{"amd64", "arm64", "arm"} {
 		if arch == runtime.GOARCH {
@@ -37,7 +37,7 @@ func (c *checkup) emulation(ctx context.Context, box engine.Sandbox) {
 	}
 }
 
-// mirror asks the Debian mirror for anything.
+// mirror sends a request to the Debian mirror.
 func (c *checkup) mirror(ctx context.Context) {
 	const what, cure = "mirror", "for <bootstrap>: set " + debian.EnvMirror + ", or a proxy"
 	host, err := debian.ReadHost("/", c.Getenv)
@@ -61,7 +61,7 @@ func (c *checkup) mirror(ctx context.Context) {
 		c.lack(what, render.Printable(err.Error()), cure)
 		return
 	}
-	_, _ = io.Copy(io.Discard, res.Body) // a HEAD has none
+	_, _ = io.Copy(io.Discard, res.Body) // the answer to HEAD has none
 	res.Body.Close()
 	if res.StatusCode >= 400 {
 		c.lack(what, render.Printable(req.URL.Redacted())+": "+render.Printable(res.Status), cure)

@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package feedcmd has the command feed, which looks at packages and makes feeds of them.
+// Package feedcmd has the command feed, which shows packages and makes feeds from them.
 package feedcmd

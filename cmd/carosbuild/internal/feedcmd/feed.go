@@ -65,8 +65,8 @@ func feedInfoCommand(a *cli.App) *cobra.Command {
 	}
 }
 
-// feedInfo are the words of feed info. The text of a package is not
-// trusted: it is printed by line.
+// feedInfo are the words of feed info. The text of a package is not trusted: it is
+// printed line by line.
 var feedInfo = map[string]func(p *feed.Inspected, line func(string) error) error{
 	"control": func(p *feed.Inspected, line func(string) error) error {
 		for l := range strings.Lines(p.Control()) {
@@ -77,7 +77,7 @@ var feedInfo = map[string]func(p *feed.Inspected, line func(string) error) error
 		return nil
 	},
 	"files": func(p *feed.Inspected, line func(string) error) error { return p.Files(line) },
-	"flist": func(p *feed.Inspected, line func(string) error) error { return p.Files(line) }, // ipkg-info.sh's word
+	"flist": func(p *feed.Inspected, line func(string) error) error { return p.Files(line) }, // the word in ipkg-info.sh
 	"name":  func(p *feed.Inspected, line func(string) error) error { return line(p.Name()) },
 	"deps": func(p *feed.Inspected, line func(string) error) error {
 		for _, d := range p.Depends() {
@@ -101,7 +101,7 @@ var feedInfo = map[string]func(p *feed.Inspected, line func(string) error) error
 	},
 }
 
-// feedIndex are the flags that say what index a feed gets.
+// feedIndex are the flags that determine the index of a feed.
 type feedIndex struct{ flat, release bool }
 
 func (x *feedIndex) flags(cmd *cobra.Command) {
@@ -109,7 +109,7 @@ func (x *feedIndex) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&x.release, "release", false, "write apt's Release too, unsigned")
 }
 
-// index is what the flags mean. Release has a date.
+// index returns the options for the flags. Release has a date.
 func (x *feedIndex) index(a *cli.App) (feed.Index, error) {
 	date := time.Now()
 	epoch, err := a.SourceDateEpoch()
@@ -229,7 +229,7 @@ type decision struct {
 	Architecture string `json:"architecture"`
 	Version      string `json:"version"`
 	Kept         string `json:"kept,omitempty"`   // older version
-	Reason       string `json:"reason,omitempty"` // why it is taken
+	Reason       string `json:"reason,omitempty"` // reason for taking it
 	Rewritten    bool   `json:"rewritten,omitempty"`
 }
 

@@ -65,7 +65,7 @@ stage of the declaration that it is combined with. The options --from, --base,
 	return cmd
 }
 
-// importFlags refuses options that the kind of file has no use for.
+// importFlags refuses options that have no effect on the kind of file.
 func importFlags(f *pflag.FlagSet, name string) error {
 	useless, of := []string{"set", "arch"}, "kickstart files of wic"
 	if declfile.IsKickstart(name) {
@@ -88,7 +88,7 @@ type importing struct {
 	arch    string
 }
 
-// project prints a project of kas as a declaration.
+// project prints the declaration for a project of kas.
 func (c *importing) project(ctx context.Context, name string) error {
 	files := declfile.KasFiles(name)
 	if files == nil {
@@ -116,7 +116,7 @@ func (c *importing) project(ctx context.Context, name string) error {
 	return err
 }
 
-// kickstart prints a kickstart file as a disk.
+// kickstart prints the disk for a kickstart file.
 func (c *importing) kickstart(name string) error {
 	if c.arch != "" && !slices.Contains(wks.Arches(), c.arch) {
 		return cli.Usagef("architecture %q has no EFI program: %s", c.arch, strings.Join(wks.Arches(), ", "))
@@ -157,8 +157,8 @@ func (c *importing) kickstart(name string) error {
 	return err
 }
 
-// biosStage is a stage with the programs that <bios> needs, of a declaration that is
-// built in, and its id.
+// biosStage is a stage with the programs that <bios> needs, from a built-in
+// declaration, and its id.
 func biosStage() (text, id string) {
 	id = "yocto-boot-x86"
 	data, err := targets.FS.ReadFile("yocto-vmware.xml")
@@ -172,7 +172,7 @@ func biosStage() (text, id string) {
 	return strings.ReplaceAll(text, "\t", "  "), id
 }
 
-// unusedVars finds a value that no file asks for.
+// unusedVars reports a value that no file uses.
 func unusedVars(vars map[string]string, sources []decl.Source) error {
 	texts := slices.Collect(maps.Values(vars))
 	for _, s := range sources {
@@ -186,8 +186,8 @@ func unusedVars(vars map[string]string, sources []decl.Source) error {
 	return nil
 }
 
-// includedKickstart reads a file that another one includes: one of the same
-// repository, or of the same directory where there is none.
+// includedKickstart reads a file that another one includes: from the same
+// repository or, if there is none, from the same directory.
 func includedKickstart(name, from, root string) (decl.Source, error) {
 	path := filepath.Join(filepath.Dir(from), name)
 	abs, err := filepath.Abs(path)
@@ -204,7 +204,7 @@ func includedKickstart(name, from, root string) (decl.Source, error) {
 	return readKickstart(path)
 }
 
-// readKickstart reads a file; a pipe would be waited for.
+// readKickstart reads a regular file; opening a pipe would block.
 func readKickstart(name string) (decl.Source, error) {
 	st, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {

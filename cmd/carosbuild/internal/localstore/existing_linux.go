@@ -13,7 +13,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 )
 
-// Existing is a directory, or the nearest one above it that exists.
+// Existing is a directory or, if it does not exist, its nearest existing parent.
 func Existing(dir string) (string, error) {
 	for {
 		st, err := os.Stat(dir)
@@ -30,8 +30,8 @@ func Existing(dir string) (string, error) {
 	}
 }
 
-// StoreDir is a directory on the store's file system in which this account may write, ""
-// where there is none.
+// StoreDir is a directory on the store's file system in which this account may write, or
+// "".
 func StoreDir(a *cli.App) string {
 	p, _, err := usual(a)
 	if err != nil {

@@ -16,15 +16,15 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
-// keptPlace is where one kind of things is kept, and the variable that puts it elsewhere.
+// keptPlace is the place of one kind of data, and the variable that moves it.
 type keptPlace struct{ what, dir, variable string }
 
 func keptPlaces(p layer.Paths, d cli.Dirs) []keptPlace {
 	return []keptPlace{{"layers", p.GraphRoot, "XDG_DATA_HOME"}, {"downloads and caches", d.Cache, "XDG_CACHE_HOME"}, {"logs", d.State, "XDG_STATE_HOME"}}
 }
 
-// Full adds the remedy to an error that a file system without room has caused: how much
-// is free where, and how to make room. Other errors stay as they are.
+// Full adds the remedy to an error that a full file system has caused: how much is free
+// in which place, and how to free space. Other errors are returned unchanged.
 func Full(p layer.Paths, d cli.Dirs, err error) error {
 	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
 		return err
@@ -43,7 +43,7 @@ func fullCure(places []keptPlace) string {
 	for _, p := range places {
 		var st unix.Statfs_t
 		if unix.Statfs(p.dir, &st) != nil {
-			continue // it was not made
+			continue // it was never created
 		}
 		left := bytesize.Format(int64(st.Bavail) * st.Frsize)
 		if st.Files > 0 && st.Ffree == 0 {

@@ -14,8 +14,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 )
 
-// Pick finds the stage that a name means among those in the store, and says
-// which it is where the name leaves that open.
+// Pick finds the stage that a name means among those in the store, and prints which
+// one it is if the name leaves that open.
 func Pick(ctx context.Context, a *cli.App, s *layer.Store, failed bool, name string) (history.Picked, error) {
 	builds := Builds(layer.Paths{GraphRoot: s.GraphRoot()})
 	images, err := s.Images()
@@ -34,7 +34,7 @@ func Pick(ctx context.Context, a *cli.App, s *layer.Store, failed bool, name str
 }
 
 // StageImage is the name of the image that is meant: of a stage, see
-// history.Picker, or of any other image in the store.
+// history.Picker, or any other image in the store.
 func StageImage(ctx context.Context, a *cli.App, s *layer.Store, failed bool, name string) (string, error) {
 	found, err := Pick(ctx, a, s, failed, name)
 	if err == nil {

@@ -19,15 +19,16 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// leastMemory is the smallest useful store in memory, in bytes: a stage
-// of a few hundred packages fits.
+// leastMemory is the smallest useful store in memory, in bytes: a stage of a few
+// hundred packages fits into it.
 const leastMemory = 1 << 30
 
-// PlaceCure is what to do where the store cannot be.
+// PlaceCure is the remedy if the store cannot be in its place.
 const PlaceCure = "put the store on a volume or another file system: CAROSBUILD_HOME=DIR, or graphroot in storage.conf"
 
-// MemoryStore is how large a store in memory may get where there is no better place,
-// which why explains. The rest of the memory is for what steps run.
+// MemoryStore is the maximum size of a store in memory, which is used if there is no
+// better place; why is the reason. The rest of the memory is for the programs in
+// steps.
 func MemoryStore(why error) (int64, error) {
 	free, err := userns.FreeMemory()
 	if err != nil {
@@ -42,11 +43,11 @@ func MemoryStore(why error) (int64, error) {
 	}
 }
 
-// podmanLine has podman share the store.
+// podmanLine is the command that makes podman share the store.
 const podmanLine = `mkdir -p ~/.config/containers && printf '[storage]\ndriver = "overlay"\n' >~/.config/containers/storage.conf`
 
-// PodmanNote says what keeps podman from showing the images of builds, or "", and what to
-// do about it.
+// PodmanNote says what prevents podman from showing the images of builds, or "", and the
+// remedy.
 func PodmanNote(a *cli.App, p layer.Paths) (detail, cure string) {
 	if _, err := exec.LookPath("podman"); err != nil || a.Account().Root() {
 		return "", ""
@@ -70,7 +71,8 @@ func FirstBuild(p layer.Paths) bool {
 	return err == nil && len(images) == 0
 }
 
-// CheckPlace ends what cannot work before anything is fetched.
+// CheckPlace reports, before anything is fetched, a place in which a build cannot
+// work.
 func CheckPlace(a *cli.App, p layer.Paths) error {
 	if userns.Inside(a.Getenv) {
 		return nil
@@ -82,8 +84,8 @@ func CheckPlace(a *cli.App, p layer.Paths) error {
 	return nil
 }
 
-// settle finds out which kind of snapshots the store can have where it should be, and
-// otherwise has it in memory for this run.
+// settle determines the kind of snapshots that is possible in the store's place; if
+// none is, the store is in memory for this run.
 func settle(ctx context.Context, a *cli.App, p layer.Paths) (snapshot.Kind, error) {
 	kinds := SnapshotKinds(a)
 	kind, slower, why := snapshot.Choose(p.GraphRoot, kinds)
@@ -97,7 +99,7 @@ func settle(ctx context.Context, a *cli.App, p layer.Paths) (snapshot.Kind, erro
 	if !errors.As(why, &place) {
 		return "", why
 	}
-	if a.Rung(ctx).How == userns.Plain { // where the mount would be the caller's
+	if a.Rung(ctx).How == userns.Plain { // the mount would be owned by the caller there
 		return "", &remedy.Error{Tried: why.Error(), Cure: PlaceCure}
 	}
 	bound, err := MemoryStore(why)

@@ -21,8 +21,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/xdg"
 )
 
-// Open opens the store. containers/storage would make a directory of its
-// own below /tmp where XDG_RUNTIME_DIR is of no use, as in most CI jobs.
+// Open opens the store. If XDG_RUNTIME_DIR is not usable, as in most CI jobs,
+// containers/storage would make a directory of its own below /tmp.
 func Open(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (*layer.Store, error) {
 	if xdg.RuntimeDir(a.Getenv) == "" {
 		run := filepath.Join(d.State, "run")
@@ -51,8 +51,9 @@ func Open(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (*layer.St
 	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder(), Waiting: waiting, Snapshots: kind, Owners: r.Store.Owners, NoMounts: r.How == userns.Plain})
 }
 
-// shut sees to it that the store can be where it is to be, and keeps what steps have left in the store and in caches from having any
-// effect outside of steps: for other accounts, and in this namespace.
+// shut ensures that the store can be in its place, and that files which steps have left in the
+// store and in caches have no effect outside steps: neither for other accounts nor in this
+// namespace.
 func shut(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (snapshot.Kind, error) {
 	if err := OwnPlaces(p); err != nil {
 		return "", err
@@ -62,7 +63,7 @@ func shut(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (snapshot.
 		return "", err
 	}
 	if _, r, ok := rung.All().Chosen(a.Getenv); ok && r.How == userns.Plain {
-		return kind, nil // without mounts; the directories are the superuser's alone
+		return kind, nil // no mounts; the directories are accessible to the superuser alone
 	}
 	for _, dir := range []string{p.GraphRoot, d.Cache, d.State} {
 		if err := userns.Confine(dir); err != nil {
@@ -72,8 +73,8 @@ func shut(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (snapshot.
 	return kind, nil
 }
 
-// OwnPlaces takes the store's directories out of reach of other accounts. Only
-// outside of the namespaces it can be seen whose the ones above them are.
+// OwnPlaces makes the store's directories inaccessible to other accounts. Who owns
+// the directories above them can only be seen outside the namespaces.
 func OwnPlaces(p layer.Paths) error {
 	for _, dir := range []string{p.GraphRoot, p.RunRoot} {
 		err := userns.Private(dir)
@@ -87,7 +88,7 @@ func OwnPlaces(p layer.Paths) error {
 	return nil
 }
 
-// With opens the store inside the namespaces for f.
+// With opens the store inside the namespaces and calls f with it.
 func With(a *cli.App, cmd *cobra.Command, foreground bool, f func(ctx context.Context, s *layer.Store, p layer.Paths, d cli.Dirs) error) error {
 	d, err := a.Dirs()
 	if err != nil {
@@ -117,14 +118,14 @@ func With(a *cli.App, cmd *cobra.Command, foreground bool, f func(ctx context.Co
 	return Full(p, d, errors.Join(err, engine.MarkDamaged(s, err), s.Close()))
 }
 
-// Hidden tells of which builds nothing is shown to the caller.
+// Hidden says which builds are not shown to the caller.
 func Hidden(a *cli.App, s *layer.Store) func(buildID string) bool {
 	b := Builds(layer.Paths{GraphRoot: s.GraphRoot()})
 	return func(id string) bool { return !a.Foreign && b.Foreign(id, a.Owner()) }
 }
 
-// Paths are the directories of the store, which is podman's too unless CAROSBUILD_HOME
-// is set.
+// Paths are the directories of the store, which is also podman's unless
+// CAROSBUILD_HOME is set.
 func Paths(ctx context.Context, a *cli.App) (layer.Paths, error) {
 	p, shared, err := usual(a)
 	if err != nil || !shared {
@@ -133,8 +134,8 @@ func Paths(ctx context.Context, a *cli.App) (layer.Paths, error) {
 	return ownersApart(ctx, a, p), nil
 }
 
-// usual are the directories for rungs whose store is of use to others. Shared is false
-// where nothing but reading comes into question.
+// usual are the directories for rungs whose store can be shared with others. Shared is
+// false if the store can only be read.
 func usual(a *cli.App) (p layer.Paths, shared bool, err error) {
 	home, err := a.Home()
 	if err != nil {
@@ -155,15 +156,16 @@ func usual(a *cli.App) (p layer.Paths, shared bool, err error) {
 	return p, err == nil, err
 }
 
-// ownersApart is where the store is in the rung that is taken. Where the files of a store
-// do not have the owners that its layers say, neither podman nor another rung can use it.
+// ownersApart is the place of the store in the rung that is chosen. If the files of a
+// store do not have the owners that its layers state, neither podman nor another rung can
+// use it.
 func ownersApart(ctx context.Context, a *cli.App, p layer.Paths) layer.Paths {
 	suffix := a.Rung(ctx).Store.Suffix
 	p.GraphRoot, p.RunRoot = p.GraphRoot+suffix, p.RunRoot+suffix
 	return p
 }
 
-// below is a store that is nobody else's.
+// below is a store that is not shared.
 func below(dir string) layer.Paths {
 	return layer.Paths{GraphRoot: filepath.Join(dir, "storage"), RunRoot: filepath.Join(dir, "run"), Driver: "overlay"}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 )
 
-// Paths are of a store that has no images: no other system than Linux has one.
+// Paths is for a store without images: only Linux has one.
 func Paths(_ context.Context, a *cli.App) (layer.Paths, error) {
 	d, err := a.Dirs()
 	return layer.Paths{GraphRoot: filepath.Join(d.State, "storage")}, err

@@ -11,13 +11,13 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 )
 
-// Picker finds stages by what a person calls them. With failed, a build that
-// failed may stand for its half-done stage.
+// Picker finds stages by the names that users give. With failed, a build that
+// failed may stand for its unfinished stage.
 func Picker(ctx context.Context, a *cli.App, stages []history.StoredStage, failed bool) history.Picker {
 	return history.Picker{Stages: stages, Owner: a.Owner(), Failed: failed, Info: func(id string) history.BuildInfo { return BuildInfo(ctx, a, id) }}
 }
 
-// BuildInfo is what is known of a build.
+// BuildInfo is what is known about a build.
 func BuildInfo(ctx context.Context, a *cli.App, id string) history.BuildInfo {
 	p, err := Paths(ctx, a)
 	if err != nil {
@@ -31,7 +31,7 @@ func BuildInfo(ctx context.Context, a *cli.App, id string) history.BuildInfo {
 	return Builds(p).Known(id, d.Logs())
 }
 
-// PickError makes a mistake in a name one of usage.
+// PickError turns a mistake in a name into a usage error.
 func PickError(err error) error {
 	many, none := (*history.ManyStagesError)(nil), (*history.NoStageError)(nil)
 	if errors.As(err, &many) || errors.As(err, &none) {
@@ -40,8 +40,8 @@ func PickError(err error) error {
 	return err
 }
 
-// Stages reads the store's index: all stages that the caller may mean, and
-// all images. The store need not exist.
+// Stages reads the store's index: all stages that the caller may name, and all
+// images. The store need not exist.
 func Stages(ctx context.Context, a *cli.App) ([]history.StoredStage, []layer.Image, error) {
 	p, err := Paths(ctx, a)
 	if err != nil {
@@ -59,7 +59,7 @@ func Builds(p layer.Paths) history.Builds {
 	return history.Builds{Dir: history.BuildsDir(p.GraphRoot)}
 }
 
-// Pulled are the notes of images that were pulled into a store.
+// Pulled are the notes about images that were pulled into a store.
 func Pulled(p layer.Paths) history.Pulled {
 	return history.Pulled{Dir: history.PulledDir(p.GraphRoot)}
 }

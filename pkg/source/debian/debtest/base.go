@@ -4,8 +4,8 @@ package debtest
 
 import "archive/tar"
 
-// Base is a small distribution: an Essential package and apt, with what
-// they need.
+// Base is a small distribution: an Essential package and apt, with their
+// dependencies.
 func Base() []Deb {
 	return []Deb{
 		{Name: "base-files", Version: "12", Fields: "Essential: yes\nPriority: required\nPre-Depends: awk\n", Files: []tar.Header{

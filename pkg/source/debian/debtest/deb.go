@@ -20,12 +20,12 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
-// Deb describes a package of a test.
+// Deb describes a package for a test.
 type Deb struct {
 	Name, Version string
 	Arch          string            // "" is amd64
-	Fields        string            // further lines of the control file
-	Control       map[string]string // further control members
+	Fields        string            // additional lines of the control file
+	Control       map[string]string // additional control members
 	Files         []tar.Header      // of data.tar; contents in PAXRecords["test.content"]
 	Pack          string            // ".xz" if ""
 }
@@ -46,12 +46,12 @@ func File(name string, mode int64, content string) tar.Header {
 	}
 }
 
-// Link is a link, of a kind that a tar has.
+// Link is a link of any type that tar has.
 func Link(kind byte, name, target string) tar.Header {
 	return tar.Header{Typeflag: kind, Name: name, Linkname: target, Mode: 0o777, ModTime: FileTime}
 }
 
-// Architecture is Arch, or amd64.
+// Architecture is Arch, or amd64 if that is empty.
 func (d Deb) Architecture() string {
 	if d.Arch == "" {
 		return "amd64"
@@ -121,7 +121,7 @@ func writeTar(t testing.TB, w *tar.Writer, h tar.Header, content string) {
 	must(t, err)
 }
 
-// Ar makes an ar archive. It takes names and contents in turn.
+// Ar makes an ar archive from names and contents in turn.
 func Ar(parts ...string) []byte {
 	var b bytes.Buffer
 	b.WriteString("!<arch>\n")
@@ -134,7 +134,7 @@ func Ar(parts ...string) []byte {
 	return b.Bytes()
 }
 
-// Compress packs data as the ending says.
+// Compress compresses data as the file extension says.
 func Compress(t testing.TB, ending string, data []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer

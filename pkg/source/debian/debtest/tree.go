@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// List describes all below root: the mode and content of a file, the target of a link.
+// List describes everything below root: the mode and content of a file, the target of
+// a link.
 func List(t testing.TB, root string) map[string]string {
 	t.Helper()
 	out := map[string]string{}

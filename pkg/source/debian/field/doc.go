@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package field reads and checks the values of fields: of control files, of
-// indices and of release files. What comes from a mirror or a lock file becomes a
-// name of a file, an address or a word of a command only after a check of here.
+// Package field parses and checks the values of fields of control files, indices
+// and release files. A value from a mirror or a lock file is used as a file name,
+// an address or an argument of a command only after a check in this package.
 package field

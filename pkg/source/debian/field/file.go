@@ -12,18 +12,18 @@ import (
 
 // File is what an index says about a file.
 type File struct {
-	Sum  string // lower-case hex of a SHA256, or of a SHA512 where an archive has no other
+	Sum  string // lower-case hex of a SHA256, or of a SHA512 if an archive has no SHA256
 	Size int64
 }
 
-// IsSum is the grammar that a digest must have before it becomes a name. Its
-// length tells which one it is.
+// IsSum checks the syntax of a digest before it is used as a name. Its length
+// determines the algorithm.
 func IsSum(s string) bool {
 	_, err := hex.DecodeString(s)
 	return err == nil && (len(s) == 2*sha256.Size || len(s) == 2*sha512.Size) && strings.ToLower(s) == s
 }
 
-// SumName is the field and directory that a digest belongs to.
+// SumName is the field and directory of a digest.
 func SumName(s string) string {
 	if len(s) == 2*sha512.Size {
 		return "SHA512"
@@ -31,7 +31,7 @@ func SumName(s string) string {
 	return "SHA256"
 }
 
-// NewHash computes digests of the kind of s.
+// NewHash returns the hash function for digests like s.
 func NewHash(s string) hash.Hash {
 	if len(s) == 2*sha512.Size {
 		return sha512.New()
@@ -39,5 +39,5 @@ func NewHash(s string) hash.Hash {
 	return sha256.New()
 }
 
-// HexSum is what h has come to, in hexadecimal digits.
+// HexSum is the sum of h in hexadecimal digits.
 func HexSum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }

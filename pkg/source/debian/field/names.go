@@ -15,16 +15,17 @@ var (
 	versionRE = lazyregexp.New(`^[0-9][A-Za-z0-9.+~:-]*$`)
 )
 
-// IsArch reports whether s can be the name of an architecture.
+// IsArch reports whether s is a valid name of an architecture.
 func IsArch(s string) bool { return archRE().MatchString(s) }
 
-// IsPackage reports whether s can be the name of a package.
+// IsPackage reports whether s is a valid name of a package.
 func IsPackage(s string) bool { return packageRE().MatchString(s) }
 
-// IsVersion reports whether s can be the version of a package.
+// IsVersion reports whether s is a valid version of a package.
 func IsVersion(s string) bool { return versionRE().MatchString(s) }
 
-// IsPoolPath reports whether a mirror's file name stays below the mirror.
+// IsPoolPath reports whether a file name from a mirror stays below the mirror's
+// directory.
 func IsPoolPath(s string) bool {
 	return s != "" && s[0] != '/' && !strings.ContainsAny(s, " \t\n?#\\") &&
 		!slices.Contains(strings.Split(s, "/"), "..")

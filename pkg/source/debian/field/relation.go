@@ -11,8 +11,8 @@ import (
 	"pault.ag/go/debian/version"
 )
 
-// A Relation is one comma-separated part of Depends and its like: any of its
-// alternatives fulfils it.
+// A Relation is one comma-separated part of Depends and similar fields: any of its
+// alternatives satisfies it.
 type Relation []Alternative
 
 // Alternative is NAME[:ARCH] [(OP VERSION)].
@@ -23,19 +23,19 @@ type Alternative struct {
 	Ver  version.Version
 	Text string // as written, for messages
 
-	Elsewhere bool // met by packages that say Multi-Arch: foreign only
+	Elsewhere bool // satisfied only by packages with Multi-Arch: foreign
 }
 
-// Subject is what relations ask about a package.
+// Subject has the properties of a package that relations refer to.
 type Subject struct {
-	Name     string // NAME:ARCH for another architecture than the index's own
+	Name     string // NAME:ARCH if the architecture is not the index's own
 	Multi    string // its field Multi-Arch
 	Ver      version.Version
 	Provides []Alternative
 }
 
-// ParseRelations reads a relationship field (Debian Policy 7.1). Alternatives
-// for other architectures drop out.
+// ParseRelations parses a relationship field (Debian Policy 7.1). Alternatives for
+// other architectures are dropped.
 func ParseRelations(text, arch string) ([]Relation, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
@@ -91,7 +91,7 @@ func newAlternative(p dependency.Possibility) (Alternative, error) {
 func (r Relation) String() string {
 	var words []string
 	for _, a := range r {
-		if !slices.Contains(words, a.Text) { // of another architecture
+		if !slices.Contains(words, a.Text) { // for another architecture
 			words = append(words, a.Text)
 		}
 	}
@@ -118,8 +118,9 @@ func (a Alternative) admits(v version.Version) bool {
 	return false
 }
 
-// Matches reports whether p itself, not what it provides, fulfils a. There is one
-// architecture, so :any asks for what is there, if it allows to be used so.
+// Matches reports whether p itself, as opposed to what it provides, satisfies a.
+// There is one architecture, so :any means the package of that one, if its
+// Multi-Arch field allows this.
 func (a Alternative) Matches(p *Subject, arch string) bool {
 	switch a.Arch {
 	case "", arch, "native":
@@ -133,8 +134,8 @@ func (a Alternative) Matches(p *Subject, arch string) bool {
 	return a.Name == p.Name && a.admits(p.Ver) && (!a.Elsewhere || p.Multi == "foreign")
 }
 
-// ProvidedBy reports whether something that p provides fulfils a. Only a
-// versioned Provides fulfils a versioned relation (Policy 7.5).
+// ProvidedBy reports whether something that p provides satisfies a. Only a
+// versioned Provides satisfies a versioned relation (Policy 7.5).
 func (a Alternative) ProvidedBy(p *Subject, arch string) bool {
 	if a.Arch != "" && a.Arch != arch && a.Arch != "native" && (a.Arch != "any" || p.Multi != "allowed") {
 		return false

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package signed checks the OpenPGP signatures of files of a mirror: those that hold
-// their own, and those with it beside them. Which keys count, and what is in the
-// files, is the caller's affair.
+// Package signed verifies the OpenPGP signatures of files of a mirror, both embedded
+// and detached ones. Which keys are trusted, and what is in the files, is up to the
+// caller.
 package signed

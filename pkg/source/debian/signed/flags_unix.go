@@ -6,5 +6,5 @@ package signed
 
 import "golang.org/x/sys/unix"
 
-// nonblock is for opening what may be a FIFO, which would wait for a writer.
+// nonblock prevents opening a FIFO from waiting for a writer.
 const nonblock = unix.O_NONBLOCK

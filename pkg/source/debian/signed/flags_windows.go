@@ -2,5 +2,5 @@
 
 package signed
 
-// nonblock is nothing: Windows has no FIFOs in its file systems.
+// nonblock has no effect: Windows has no FIFOs in its file systems.
 const nonblock = 0

@@ -42,8 +42,8 @@ func ReadKeyring(paths []string) (Keys, error) {
 	return all, nil
 }
 
-// readRegular reads a regular file of at most limit bytes. A declaration may
-// name anything: a pipe without a writer, a device without an end.
+// readRegular reads a regular file of at most limit bytes. A declaration may name
+// anything: a pipe without a writer, or an endless device.
 func readRegular(name string, limit int64) ([]byte, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|nonblock, 0)
 	if err != nil {
@@ -62,10 +62,10 @@ func readRegular(name string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
-// VerifyClearsigned returns the text of a cleartext-signed message if at least
-// one of its signatures was made by a key of the ring that is good at now.
-// Debian signs with several keys at a time, not all of which a keyring knows.
-// Nothing may be before or after the signed text.
+// VerifyClearsigned returns the text of a cleartext-signed message if at least one
+// of its signatures was made by a key of the keyring that is valid at now. Debian
+// signs with several keys at once, some of which a keyring may not have. Nothing
+// may precede or follow the signed text.
 func VerifyClearsigned(message []byte, keys Keys, now time.Time) (string, error) {
 	if !bytes.HasPrefix(message, []byte("-----BEGIN PGP SIGNED MESSAGE-----")) {
 		return "", errors.New("not a cleartext-signed message")
@@ -83,8 +83,8 @@ func VerifyClearsigned(message []byte, keys Keys, now time.Time) (string, error)
 	return string(block.Plaintext), nil
 }
 
-// VerifyDetached checks a message against signatures in a separate file,
-// armored or binary, of which one must be good.
+// VerifyDetached checks a message against signatures in a separate file, armored or
+// binary, one of which has to be good.
 func VerifyDetached(message, signature []byte, keys Keys, now time.Time) error {
 	var body io.Reader = bytes.NewReader(signature)
 	if bytes.HasPrefix(bytes.TrimSpace(signature), []byte("-----BEGIN PGP")) {
@@ -140,7 +140,7 @@ func verifyAny(text []byte, body io.Reader, keys Keys, now time.Time) error {
 
 // verifyOne checks a signature with the keys; name is that of its key.
 func verifyOne(text []byte, sig *packet.Signature, keys Keys, config *packet.Config) (name string, err error) {
-	name = "a key without a number"
+	name = "a key without an id"
 	if sig.IssuerKeyId != nil {
 		name = fmt.Sprintf("key %016X", *sig.IssuerKeyId)
 	}

@@ -9,14 +9,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
-// Packages of other architectures have the names NAME:ARCH in the universe, so
-// that all else can take them for packages like any other. What they need and
-// what they exclude is translated when they are loaded, by the rules of
-// dpkg's multiarch: a need is met by a package of the same architecture, or by
-// one that says Multi-Arch: foreign, of any.
+// Packages of other architectures are called NAME:ARCH in the universe, so that all
+// other code can treat them like any package. Their dependencies and conflicts are
+// translated when they are loaded, by the rules of dpkg's multiarch: a dependency
+// is satisfied by a package of the same architecture, or by one of any architecture
+// that has Multi-Arch: foreign.
 
-// place gives a package of a foreign index its name, and reports whether it
-// counts. Packages for all architectures are in the index of each.
+// place gives a package of a foreign index its name, and reports whether it is
+// used. Packages for all architectures are in every index.
 func (u *Universe) place(p *Package, arch string) bool {
 	switch {
 	case arch == u.arch:
@@ -32,12 +32,12 @@ func (u *Universe) place(p *Package, arch string) bool {
 	return true
 }
 
-// depends translates what a package of architecture own needs.
+// depends translates a dependency of a package of architecture own.
 func (u *Universe) depends(own string, r field.Relation) field.Relation {
 	var out field.Relation
 	for _, a := range r {
 		switch {
-		case a.Arch != "" && slices.Contains(u.foreign, a.Arch): // of this one only
+		case a.Arch != "" && slices.Contains(u.foreign, a.Arch): // of this architecture only
 			a.Name, a.Arch = a.Name+":"+a.Arch, ""
 		case own == u.arch || a.Arch == u.arch:
 		case a.Arch == "" || a.Arch == "any" || a.Arch == "native":
@@ -54,8 +54,8 @@ func (u *Universe) depends(own string, r field.Relation) field.Relation {
 	return out
 }
 
-// against translates what p cannot be beside: packages of that name whatever
-// their architecture, but for itself.
+// against translates a conflict of p: it applies to packages of that name of every
+// architecture, except for p itself.
 func (u *Universe) against(p *Package, r field.Relation) field.Relation {
 	base, own, _ := strings.Cut(p.Name, ":")
 	var out field.Relation
@@ -65,7 +65,7 @@ func (u *Universe) against(p *Package, r field.Relation) field.Relation {
 			if arch != "" {
 				one.Name += ":" + arch
 			}
-			if a.Name == base && arch != own { // its like of another architecture: see sibling
+			if a.Name == base && arch != own { // same package of another architecture: see sibling
 				continue
 			}
 			if a.Arch == "" || a.Arch == "any" || a.Arch == arch || a.Arch == u.arch && arch == "" {
@@ -77,9 +77,9 @@ func (u *Universe) against(p *Package, r field.Relation) field.Relation {
 	return out
 }
 
-// sibling says why p cannot join the chosen package of the same name and
-// another architecture; "" if it can. Only packages that say Multi-Arch: same
-// can, and only in the same version.
+// sibling says why p cannot be installed beside the chosen package of the same name
+// and another architecture; "" if it can. Only packages with Multi-Arch: same can,
+// and only in the same version.
 func (s *Solver) sibling(p *Package) string {
 	base, _, _ := strings.Cut(p.Name, ":")
 	for _, arch := range append([]string{""}, s.u.foreign...) {

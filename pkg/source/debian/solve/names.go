@@ -10,8 +10,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
-// RealNames replaces virtual names by their only provider, as apt does. One with
-// several is a VirtualError.
+// RealNames replaces virtual names by their only provider, as apt does. If there
+// are several, the error is a VirtualError.
 func (s *Solver) RealNames(names []string) ([]string, error) {
 	var out []string
 	for _, name := range names {
@@ -40,7 +40,8 @@ func (s *Solver) RealNames(names []string) ([]string, error) {
 	return out, nil
 }
 
-// VirtualError is about a name that several packages provide and none has.
+// VirtualError is about a name that is provided by several packages and is not a
+// package itself.
 type VirtualError struct {
 	Name    string
 	Choices []string
@@ -50,8 +51,8 @@ func (e *VirtualError) Error() string {
 	return fmt.Sprintf("package %q is a virtual one: choose one of %s", e.Name, strings.Join(e.Choices, ", "))
 }
 
-// inOrder sorts list so that each package comes after those that it depends on,
-// Pre-Depends first; cycles are cut where the walk by name meets them.
+// inOrder sorts list so that each package comes after its dependencies, Pre-Depends
+// first; cycles are cut where the traversal by name finds them.
 func inOrder(s *Solver, list []*Package) []*Package {
 	rest := map[*Package]bool{}
 	for _, p := range list {

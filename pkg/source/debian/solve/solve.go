@@ -10,39 +10,40 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
-// Solver chooses packages so that what is wanted, and what that needs, is
-// there and nothing conflicts. It prefers as apt does: the first alternative
-// that a choice so far fulfils, else the first that can be had. Needs with a
-// single answer are met before those with several, and a choice that leads to a
-// contradiction is taken back.
+// Solver chooses packages so that the requested packages and their dependencies are
+// present and nothing conflicts. Its preferences are those of apt: the first
+// alternative that an earlier choice satisfies, else the first available one.
+// Dependencies with a single solution are resolved before those with several, and a
+// choice that leads to a contradiction is undone.
 type Solver struct {
 	u       *Universe
 	chosen  map[string]*Package
 	order   []*Package            // chosen, in the order of choice
 	virtual map[string][]*Package // chosen packages by a name that they provide
 	against map[string][]claim
-	why     map[*Package]need // what a package was chosen for
+	why     map[*Package]need // reason why a package was chosen
 
 	single, multi []need // work, consumed from the front by nextS and nextM
 	nextS, nextM  int
 	choices       []choice
-	failure       error // the first contradiction met
+	failure       error // the first contradiction found
 	steps         int
 }
 
-// need is a relation and who has it; by is nil for what the declaration names.
+// need is a relation and the package that has it; by is nil for what the
+// declaration names.
 type need struct {
 	by  *Package
 	rel field.Relation
 }
 
-// claim is a package's wish that alternative a not be there.
+// claim is a package's conflict with alternative a.
 type claim struct {
 	by *Package
 	a  field.Alternative
 }
 
-// choice remembers how to go back to where several answers were possible.
+// choice has the state before a choice between several solutions, to return to it.
 type choice struct {
 	need                                 need
 	options                              []*Package // those not tried yet
@@ -51,7 +52,7 @@ type choice struct {
 
 const maxSteps = 200_000
 
-// NewSolver is one that has chosen nothing yet.
+// NewSolver returns a solver that has chosen nothing yet.
 func NewSolver(u *Universe) *Solver {
 	return &Solver{
 		u: u, chosen: map[string]*Package{}, virtual: map[string][]*Package{},
@@ -59,9 +60,9 @@ func NewSolver(u *Universe) *Solver {
 	}
 }
 
-// Install adds the named packages and everything that they need, and returns what
-// it has added, each after what it needs as far as cycles allow. What was chosen by
-// an earlier call stays. A need that cannot be met is an UnmetError.
+// Install adds the named packages and all their dependencies, and returns what it
+// has added, each package after its dependencies as far as cycles allow. Choices of
+// earlier calls are kept. A dependency that cannot be satisfied is an UnmetError.
 func (s *Solver) Install(names []string) ([]*Package, error) {
 	from := len(s.order)
 	if err := s.install(names); err != nil {
@@ -88,7 +89,7 @@ func (s *Solver) install(names []string) error {
 			return err
 		}
 		if options == nil {
-			continue // fulfilled already
+			continue // already satisfied
 		}
 		if !s.try(n, options) && !s.back() {
 			return s.failure
@@ -116,7 +117,7 @@ func (s *Solver) next() (need, bool) {
 	return need{}, false
 }
 
-// open lists the packages that would fulfil n, or nil if one chosen does.
+// open lists the packages that would satisfy n, or nil if a chosen package does.
 func (s *Solver) open(n need) ([]*Package, error) {
 	options := []*Package{}
 	for _, a := range n.rel {
@@ -141,7 +142,7 @@ func (s *Solver) open(n need) ([]*Package, error) {
 	return options, nil
 }
 
-// try chooses the first of options that fits, and notes the others.
+// try chooses the first of options that is possible, and notes the others.
 func (s *Solver) try(n need, options []*Package) bool {
 	at := choice{n, nil, len(s.order), len(s.single), len(s.multi), s.nextS, s.nextM}
 	var obstacles []string
@@ -163,7 +164,7 @@ func (s *Solver) try(n need, options []*Package) bool {
 	return false
 }
 
-// back returns to the last choice that has an untried answer, and takes it.
+// back returns to the last choice that has an untried option, and takes it.
 func (s *Solver) back() bool {
 	for len(s.choices) > 0 {
 		c := s.choices[len(s.choices)-1]
@@ -183,7 +184,7 @@ func (s *Solver) back() bool {
 	return false
 }
 
-// obstacle says why p cannot join what is chosen; "" if it can.
+// obstacle says why p cannot be added to the chosen packages; "" if it can.
 func (s *Solver) obstacle(p *Package) string {
 	if q := s.chosen[p.Name]; q != nil {
 		return fmt.Sprintf("%s %s is already chosen", q.Name, q.Version)
@@ -234,7 +235,7 @@ func (s *Solver) choose(p *Package, n need) {
 	}
 }
 
-// unchoose undoes the last choose; the maps' lists end with its entries.
+// unchoose undoes the last choose, whose entries are the last in the lists.
 func (s *Solver) unchoose() {
 	p := s.order[len(s.order)-1]
 	s.order = s.order[:len(s.order)-1]
@@ -275,11 +276,11 @@ func (s *Solver) explain(n need, obstacles []string) error {
 	return e
 }
 
-// UnmetError is about a need that cannot be met.
+// UnmetError is about a dependency that cannot be satisfied.
 type UnmetError struct {
 	Text  string
-	Chain []string // who needs whom, up to what was asked for
-	Root  string   // which is this package; "" if it is the need itself
+	Chain []string // chain of dependencies, up to what was asked for
+	Root  string   // which is this package; "" if it is the dependency itself
 }
 
 func (e *UnmetError) Error() string {

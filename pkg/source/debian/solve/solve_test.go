@@ -100,7 +100,8 @@ func TestSolve(t *testing.T) {
 	}
 }
 
-// A declaration that cannot be satisfied must end, whatever it looks like.
+// A declaration that cannot be satisfied gives an error in bounded time, whatever
+// it contains.
 func TestSolveEnds(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("a 1; Depends: gone")
@@ -142,7 +143,7 @@ func TestVirtualRequests(t *testing.T) {
 	}
 }
 
-// The library's order of versions is dpkg's.
+// The library orders versions as dpkg does.
 func TestVersionOrderAgainstDpkg(t *testing.T) {
 	dpkg := tooltest.Find(t, "dpkg")
 	list := []string{"0", "1", "1-0", "1-1", "1.0", "1~rc1", "1~~", "1~", "1+b1", "1:0", "2:0~", "1a", "1.a", "1.10", "1.9", "1.09", "1-1~bpo12+1", "1+deb12u1", "1.0-1+b1", "10", "01"}

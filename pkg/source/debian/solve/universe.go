@@ -16,19 +16,19 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
-// Package is one version of one package as an index describes it. What the first
-// scan does not need is parsed by load, when the package is looked at.
+// Package is one version of one package as an index describes it. Fields that the
+// first scan does not need are parsed by load when the package is considered.
 type Package struct {
-	field.Subject // Ver and Provides once it is loaded
+	field.Subject // Ver and Provides are set after load
 
 	Version string
-	Archive int    // which one it is of, counted as for Add
+	Archive int    // its archive, counted as for Add
 	Stanza  string // its index entry
 
 	Arch      string
-	Filename  string // below the archive
+	Filename  string // path below the archive
 	File      field.File
-	Installed int64 // bytes, 0 where the index does not say
+	Installed int64 // bytes, 0 if the index does not say
 
 	loaded, essential            bool
 	priority                     string
@@ -45,8 +45,8 @@ type Universe struct {
 	candidate map[string]*Package   // the version chosen of a name
 }
 
-// New is an empty universe of an architecture, of packages of others beside it, and
-// of suites, whose names are for messages.
+// New is an empty universe for an architecture and foreign architectures. The names
+// of the suites are used in messages.
 func New(arch string, foreign, suites []string) *Universe {
 	return &Universe{
 		arch: arch, foreign: foreign, suites: suites,
@@ -65,12 +65,12 @@ func (u *Universe) Has(name string) bool {
 	return len(u.byName[name]) > 0 || len(u.providers[name]) > 0
 }
 
-// Names are those of all packages, sorted.
+// Names are the names of all packages, sorted.
 func (u *Universe) Names() []string { return slices.Sorted(maps.Keys(u.byName)) }
 
-// Add scans the text of a Packages file. Archive 0 is that of the suite itself. Only
-// names, versions, priorities and provided names are looked at: an index has 60,000
-// stanzas, of which a bootstrap uses a hundred.
+// Add scans the text of a Packages file. Archive 0 is the suite itself. Only names,
+// versions, priorities and provided names are parsed: an index has 60,000 stanzas,
+// of which a bootstrap uses a hundred.
 func (u *Universe) Add(archive int, text string) error {
 	for n := 1; text != ""; n++ {
 		s, rest, _ := strings.Cut(text, "\n\n")
@@ -130,8 +130,8 @@ func (u *Universe) addProvides(p *Package, provides string) {
 	}
 }
 
-// pick is the version of name to use: the highest one, of the first archive
-// that has it. nil means that there is none.
+// pick is the version of name to use: the highest one in the first archive that has
+// the package, or nil if there is none.
 func (u *Universe) pick(name string) (*Package, error) {
 	if p, ok := u.candidate[name]; ok {
 		return p, nil
@@ -149,7 +149,7 @@ func (u *Universe) pick(name string) (*Package, error) {
 	return best, nil
 }
 
-// Pin makes the given version of name the one to use.
+// Pin selects the given version of name.
 func (u *Universe) Pin(name, want string) error {
 	var have []string
 	for _, p := range u.byName[name] {
@@ -185,12 +185,12 @@ func (u *Universe) load(p *Package) error {
 		if p.File.Size, err = strconv.ParseInt(s.Get("Size"), 10, 64); err != nil || p.File.Size < 0 {
 			return fmt.Errorf("field Size: %q", s.Get("Size"))
 		}
-		// KiB. It only helps to tell whether there is room.
+		// KiB. It is only used to estimate the required space.
 		if kib, err := strconv.ParseInt(s.Get("Installed-Size"), 10, 64); err == nil && kib >= 0 && kib < 1<<40 {
 			p.Installed = kib << 10
 		}
 		if !field.IsSum(p.File.Sum) {
-			return fmt.Errorf("no SHA256 or SHA512 that is one: %q", p.File.Sum)
+			return fmt.Errorf("no valid SHA256 or SHA512: %q", p.File.Sum)
 		}
 		if !field.IsPoolPath(p.Filename) {
 			return fmt.Errorf("field Filename: %q", p.Filename)
@@ -241,8 +241,8 @@ func (u *Universe) loadRelations(p *Package, s debfile.Stanza) error {
 	return nil
 }
 
-// options are the packages that fulfil a, best first: the named one, then
-// those that provide it by priority and name.
+// options are the packages that satisfy a, best first: the named one, then those
+// that provide it by priority and name.
 func (u *Universe) options(a field.Alternative) ([]*Package, error) {
 	var out []*Package
 	p, err := u.pick(a.Name)
@@ -275,9 +275,9 @@ func rank(priority string) int {
 	return 4
 }
 
-// WithPriority names the packages of the main suite that are Essential, or
-// have one of the priorities, in order. Which those are is the suite's word,
-// whatever version an update brings.
+// WithPriority names the packages of the main suite that are Essential, or have one
+// of the priorities, in order. The main suite determines these, whatever version an
+// update contains.
 func (u *Universe) WithPriority(essential bool, priorities []string) []string {
 	var names []string
 	for name, versions := range u.byName {

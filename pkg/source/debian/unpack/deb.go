@@ -21,7 +21,7 @@ type deb struct {
 	controlName, dataName string
 }
 
-// parseDeb finds the members of the archive in b, which it refers to.
+// parseDeb finds the members of the archive in b. The result refers to b.
 func parseDeb(b []byte) (deb, error) {
 	f, err := debfile.OpenDeb(bytes.NewReader(b), int64(len(b)), debfile.DefaultLimits())
 	if err != nil {
@@ -37,7 +37,7 @@ func parseDeb(b []byte) (deb, error) {
 // control is the content of control.tar.
 type control struct {
 	stanza  debfile.Stanza
-	members []controlMember // all but "control", in the archive's order
+	members []controlMember // all except "control", in the archive's order
 }
 
 type controlMember struct {
@@ -51,8 +51,8 @@ const maxControl = 64 << 20 // bytes of all control members together
 
 var memberRE = lazyregexp.New(`^[a-z][a-z0-9-]*$`)
 
-// readControl reads control.tar. "list" is dpkg's own name in the directory
-// that the members go to.
+// readControl reads control.tar. A member "list" is refused, because dpkg itself
+// uses that name in the members' directory.
 func (d deb) readControl() (control, error) {
 	r, err := debfile.Decompress(d.controlName, bytes.NewReader(d.control))
 	if err != nil {
@@ -94,7 +94,7 @@ func (d deb) readControl() (control, error) {
 	return c, nil
 }
 
-// member is the content of a control member; "" if there is none.
+// member is the content of a control member, or "" if there is none.
 func (c control) member(name string) string {
 	for _, m := range c.members {
 		if m.name == name {
@@ -107,7 +107,7 @@ func (c control) member(name string) string {
 // conffile is a line of the control member conffiles.
 type conffile struct {
 	path string // absolute
-	gone bool   // flag remove-on-upgrade: names a file that is not shipped any more
+	gone bool   // flag remove-on-upgrade: names a file that is no longer shipped
 }
 
 func (c control) conffiles() ([]conffile, error) {

@@ -113,7 +113,7 @@ func flip(b []byte, at int) []byte {
 	return b
 }
 
-// What xz makes, with each of its checks, is what we read.
+// Everything that xz writes, with each of its checks, can be read.
 func TestDecompressForeign(t *testing.T) {
 	xz := tooltest.Find(t, "xz")
 	text := bytes.Repeat([]byte("0123456789abcdef\x00\x01"), 20000)

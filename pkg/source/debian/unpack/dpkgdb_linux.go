@@ -62,8 +62,8 @@ func (u *unpacking) writeDatabase(packages []*unpacked) error {
 	return w.err
 }
 
-// statusStanza is the package's control file with what dpkg adds to it. dpkg
-// puts the fields into its own order when it next writes the file.
+// statusStanza is the package's control file with the fields that dpkg adds. dpkg
+// sorts the fields when it next writes the file.
 func (p *unpacked) statusStanza() string {
 	out := debfile.Stanza{{Name: "Package", Value: p.Name}, {Name: "Status", Value: "install ok unpacked"}}
 	for _, f := range p.control.stanza {
@@ -84,8 +84,8 @@ func (p *unpacked) statusStanza() string {
 	return out.String()
 }
 
-// fileList is the content of a .list file: the archive's names in its order,
-// without those that another package took over.
+// fileList is the content of a .list file: the archive's names in its order, except
+// for those that another package took over.
 func (p *unpacked) fileList() string {
 	var b strings.Builder
 	for _, e := range p.list {
@@ -99,8 +99,7 @@ func (p *unpacked) fileList() string {
 	return b.String()
 }
 
-// dbWriter writes small files of owner 0 below the root; the first error
-// sticks.
+// dbWriter writes small files of owner 0 below the root; the first error is kept.
 type dbWriter struct {
 	dirs *dirCache
 	err  error
@@ -155,8 +154,8 @@ func (w *dbWriter) writeInfo(p *unpacked, stem string) {
 	w.file(info+".list", p.fileList())
 }
 
-// writeTriggers records who is interested in which trigger (deb-triggers(5)):
-// files' triggers in one file, named ones in a file each.
+// writeTriggers records which package is interested in which trigger
+// (deb-triggers(5)): file triggers in one file, named triggers in a file each.
 func (w *dbWriter) writeTriggers(packages []*unpacked, arch string) {
 	var files strings.Builder
 	named := map[string]string{}

@@ -25,8 +25,8 @@ import (
 // unpacked but not configured.
 const newSuffix = ".dpkg-new"
 
-// maxTime is the latest time of a file, in seconds since 1970: what 34 bits, as
-// in ext4's inodes, can hold, and nanoseconds in 63 bits too.
+// maxTime is the latest time of a file, in seconds since 1970: it fits into 34
+// bits, as in ext4's inodes, and as nanoseconds into 63 bits.
 const maxTime = 1 << 33
 
 // extractor writes one package's data.tar below the root.
@@ -35,14 +35,14 @@ type extractor struct {
 	p    *unpacked
 	dirs *dirCache
 
-	links     map[string]bool // symbolic links of this archive: nothing may go through them
+	links     map[string]bool // symbolic links of this archive, which no member's path may go through
 	conffiles map[string]bool
 	buf       []byte
-	sum       hash.Hash // of files' contents, when the package brings no md5sums; else nil
+	sum       hash.Hash // of files' contents, if the package has no md5sums; else nil
 }
 
-// dirMeta is a directory of an archive. Its metadata is set when everything
-// has been written into it.
+// dirMeta is a directory of an archive. Its metadata is set after everything has
+// been written into it.
 type dirMeta struct {
 	name string
 	meta
@@ -68,7 +68,7 @@ func (e *extractor) run(d deb) error {
 			return fmt.Errorf("%s: %w", d.dataName, err)
 		}
 	}
-	_, err = io.Copy(io.Discard, buffered) // what follows the tar's end must still decode, checks included
+	_, err = io.Copy(io.Discard, buffered) // the data after the tar's end has to decompress too, including the checks
 	return err
 }
 
@@ -98,7 +98,7 @@ func (e *extractor) member(h *tar.Header, content io.Reader) error {
 	}
 	if h.Typeflag == tar.TypeChar || h.Typeflag == tar.TypeBlock {
 		e.p.listed(name, "")
-		return nil // the sandbox has its own /dev, and a layer none
+		return nil // the sandbox has its own /dev, and a layer has none
 	}
 	won, err := e.u.claim(name, e.p, e.removeLoser)
 	if err != nil || !won {
@@ -119,7 +119,7 @@ func (e *extractor) member(h *tar.Header, content io.Reader) error {
 	return fmt.Errorf("member %q: type %q is not supported", h.Name, h.Typeflag)
 }
 
-// dir makes a directory unless a directory, or a link to one, is there.
+// dir makes a directory unless a directory, or a link to one, exists.
 func (e *extractor) dir(name string, m meta) error {
 	e.p.dirs = append(e.p.dirs, dirMeta{name, m})
 	if name == "." {
@@ -143,9 +143,9 @@ func (e *extractor) dir(name string, m meta) error {
 	}
 }
 
-// regular writes a file. A configuration file is written twice, as itself and
-// as dpkg's new version of it: the maintainer scripts of an Essential set read
-// each other's configuration before it is configured.
+// regular writes a file. A configuration file is written twice, as itself and as
+// dpkg's new version of it: the maintainer scripts of Essential packages read each
+// other's configuration before it is configured.
 func (e *extractor) regular(name string, m meta, h *tar.Header, content io.Reader) error {
 	if e.sum != nil {
 		e.sum.Reset()
@@ -202,11 +202,11 @@ func (e *extractor) write(name string, m meta, h *tar.Header, content io.Reader)
 	return file.Close()
 }
 
-// plainWriter hides the ReadFrom of a file, which would leave e.buf unused.
+// plainWriter hides the ReadFrom of a file, which would bypass e.buf.
 type plainWriter struct{ io.Writer }
 
-// setXattrs sets the extended attributes of a PAX header. Those that mean
-// something to an overlay mount are refused.
+// setXattrs sets the extended attributes of a PAX header. Those with a meaning for
+// an overlay mount are refused.
 func setXattrs(fd int, h *tar.Header) error {
 	for key, value := range h.PAXRecords {
 		name, ok := strings.CutPrefix(key, "SCHILY.xattr.")
@@ -256,7 +256,7 @@ func (e *extractor) hardLink(name, target string) error {
 }
 
 // symlink makes a link with its target as it is: it is resolved in the root
-// whenever it is followed. A link that is there with the same target stays.
+// whenever it is followed. An existing link with the same target is kept.
 func (e *extractor) symlink(name, target string, m meta) error {
 	parent, base, err := e.dirs.parent(name)
 	if err != nil {
@@ -292,7 +292,8 @@ func (e *extractor) fifo(name string, m meta) error {
 	return nil
 }
 
-// setMeta sets owner, mode and the like of a name that is not a symbolic link.
+// setMeta sets owner, mode, times and attributes of a name that is not a symbolic
+// link.
 func (u *unpacking) setMeta(parent int, base string, m meta) error {
 	if err := u.chown(parent, base, m); err != nil {
 		return fmt.Errorf("chown: %w", err)

@@ -30,8 +30,8 @@ func FuzzParseDeb(f *testing.F) {
 	})
 }
 
-// FuzzExtract extracts arbitrary tars: nothing may appear beside the root, and
-// what is listed must not climb.
+// FuzzExtract extracts arbitrary tars: nothing may appear outside the root, and no
+// listed name may leave it.
 func FuzzExtract(f *testing.F) {
 	for _, d := range debtest.Base() {
 		f.Add(debtest.Tar(f, d.Files))

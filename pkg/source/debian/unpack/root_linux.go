@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rootDir is a directory taken as the root of a file system: every name is
-// resolved below it, symbolic links included, by the kernel (openat2 with
+// rootDir is a directory that is treated as the root of a file system: the kernel
+// resolves every name below it, including symbolic links (openat2 with
 // RESOLVE_IN_ROOT, Linux 5.6).
 type rootDir struct{ file *os.File }
 
@@ -49,8 +49,8 @@ func (r rootDir) open(name string, flags int, mode uint32) (int, error) {
 	}
 }
 
-// openDir opens a directory for use as the parent of names; it is made, with
-// those above it, if it is not there.
+// openDir opens a directory as the parent of names; it and its parents are made if
+// they do not exist.
 func (r rootDir) openDir(name string) (int, error) {
 	fd, err := r.open(name, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err == nil || !errors.Is(err, unix.ENOENT) || name == "." {
@@ -67,15 +67,15 @@ func (r rootDir) openDir(name string) (int, error) {
 	return r.open(name, unix.O_PATH|unix.O_DIRECTORY, 0)
 }
 
-// meta is what a file has besides its name and content.
+// meta is the metadata of a file besides its name.
 type meta struct {
 	mode     uint32 // permission, setuid, setgid and sticky bits
 	uid, gid int
 	mtime    int64
 }
 
-// cleanName turns the name of a tar member into a path below the root: "." for
-// the root itself. Names that are absolute or climb are refused.
+// cleanName turns the name of a tar member into a path below the root: "." for the
+// root itself. Absolute names and names that leave the root are refused.
 func cleanName(name string) (string, error) {
 	if path.IsAbs(name) || strings.ContainsRune(name, 0) {
 		return "", fmt.Errorf("member %q: absolute or malformed name", name)
@@ -91,8 +91,8 @@ func cleanName(name string) (string, error) {
 	return path.Clean(name), nil
 }
 
-// dirCache keeps the parent of the last name open: members of an archive come
-// directory by directory.
+// dirCache keeps the parent of the last name open: the members of an archive are
+// sorted by directory.
 type dirCache struct {
 	root rootDir
 	name string

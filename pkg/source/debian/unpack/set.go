@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package unpack writes .debs straight into an empty directory, with dpkg's database
-// in the state that "dpkg --unpack" leaves behind. Scripts are not run here, and where
-// the .debs come from is the caller's affair.
+// Package unpack writes .debs directly into an empty directory, with dpkg's database
+// in the state that "dpkg --unpack" leaves behind. It does not run scripts, and where
+// the .debs come from is up to the caller.
 package unpack
 
-// Set is what becomes a root file system.
+// Set is the set of packages that becomes a root file system.
 type Set struct {
 	Arch      string
 	MergedUsr bool   // the links of a merged /usr are made first
@@ -21,20 +21,20 @@ type Package struct {
 	Read          func() ([]byte, error)
 }
 
-// Options say how.
+// Options are the options of Unpack.
 type Options struct {
-	// SkipOwners leaves every file to the caller's own ids, for callers who are not
-	// root in their own user namespace.
+	// SkipOwners gives every file to the caller, for callers who are not root in
+	// their own user namespace.
 	SkipOwners bool
-	// Owners gives files their owners; nil asks the kernel.
+	// Owners sets the owners of files; nil uses the kernel.
 	Owners Owners
-	// Progress may be nil. It is told of each package that is unpacked, by several
-	// goroutines, and how many bytes of .debs these are by then.
+	// Progress may be nil. It is called for each unpacked package, by several
+	// goroutines, with the number of bytes of .debs so far.
 	Progress func(name string, done, total int64)
 }
 
-// Owners gives a file an owner, relative to an open directory and without following a
-// link; the name "" is what is open itself.
+// Owners sets the owner of a file, relative to an open directory and without
+// following a link; the name "" is the open file itself.
 type Owners interface {
 	Chown(dir int, name string, uid, gid int) error
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// interest is a line of the control member triggers that asks to be told.
+// interest is a line of the control member triggers that declares an interest.
 type interest struct {
 	trigger string
 	noawait bool

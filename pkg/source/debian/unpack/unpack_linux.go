@@ -29,10 +29,10 @@ type unpacking struct {
 	root rootDir
 
 	mu     sync.Mutex
-	owners map[string]*unpacked // of every path that is not a directory
+	owners map[string]*unpacked // owners of all paths that are not directories
 }
 
-// chown gives a file its owner.
+// chown sets the owner of a file.
 func (u *unpacking) chown(dir int, name string, m meta) error {
 	switch {
 	case u.SkipOwners:
@@ -43,7 +43,7 @@ func (u *unpacking) chown(dir int, name string, m meta) error {
 	return unix.Fchownat(dir, name, m.uid, m.gid, unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH)
 }
 
-// unpacked is one package of it.
+// unpacked is one package of an unpacking.
 type unpacked struct {
 	Package
 	deb       deb
@@ -54,7 +54,7 @@ type unpacked struct {
 	list    []listEntry     // the archive's names in order
 	files   map[string]bool // canonical names of what is not a directory
 	dirs    []dirMeta
-	md5sums strings.Builder // when the package brings none
+	md5sums strings.Builder // if the package has none
 
 	mu   sync.Mutex // guards lost
 	lost map[string]bool
@@ -62,7 +62,7 @@ type unpacked struct {
 
 type listEntry struct {
 	name  string // below the root
-	claim string // the name by which it was claimed; "" for directories
+	claim string // the name under which it was claimed; "" for directories
 }
 
 // Unpack writes the packages into root, which must be an empty directory: files,
@@ -101,8 +101,8 @@ func (s Set) Unpack(ctx context.Context, root string, o Options) error {
 	return nil
 }
 
-// readAll reads the packages from the cache, verified, with their control
-// parts: who replaces whom must be known before the first file is written.
+// readAll reads the packages from the cache, verified, with their control parts:
+// which package replaces which has to be known before the first file is written.
 func (u *unpacking) readAll(ctx context.Context) ([]*unpacked, error) {
 	out := make([]*unpacked, len(u.Packages))
 	group, ctx := errgroup.WithContext(ctx)
@@ -137,7 +137,7 @@ func (u *unpacking) read(p Package) (*unpacked, error) {
 	}
 	s := one.control.stanza
 	if s.Get("Package") != p.Name || s.Get("Version") != p.Version {
-		return nil, fmt.Errorf("is %s %s by its own word", s.Get("Package"), s.Get("Version"))
+		return nil, fmt.Errorf("says that it is %s %s", s.Get("Package"), s.Get("Version"))
 	}
 	if one.conffiles, err = one.control.conffiles(); err != nil {
 		return nil, err
@@ -146,9 +146,9 @@ func (u *unpacking) read(p Package) (*unpacked, error) {
 	return one, err
 }
 
-// extractAll extracts base-files first, for the directories and links that
-// others build on, then the rest in parallel, largest first. Packages that may
-// take a path over from another one come last, one by one.
+// extractAll extracts base-files first, because of its directories and links, then
+// the rest in parallel, largest first. Packages that may take a path over from
+// another one come last, one by one.
 func (u *unpacking) extractAll(ctx context.Context, packages []*unpacked) error {
 	var done, total int64
 	for _, p := range packages {
@@ -161,7 +161,7 @@ func (u *unpacking) extractAll(ctx context.Context, packages []*unpacked) error 
 		if u.Progress != nil {
 			u.Progress(p.Name, atomic.AddInt64(&done, p.Size), total)
 		}
-		p.deb = deb{} // the archive's memory
+		p.deb = deb{} // frees the archive's memory
 		return nil
 	}
 	order := slices.Clone(packages)
@@ -203,7 +203,7 @@ func (u *unpacking) extractAll(ctx context.Context, packages []*unpacked) error 
 
 const baseFiles = "base-files"
 
-// listed notes a name for the package's list.
+// listed adds a name to the package's list.
 func (p *unpacked) listed(name, claim string) {
 	p.list = append(p.list, listEntry{name, claim})
 	if claim != "" {
@@ -223,10 +223,10 @@ func canonical(name string) string {
 	return name
 }
 
-// claim makes p the owner of a path. If two packages have the same path,
-// the one that replaces the other wins, whichever comes first, and the other
-// loses the path from its list; without such a word it is an error, as for
-// dpkg. won says whether the caller is to write.
+// claim makes p the owner of a path. If two packages have the same path, the one
+// that replaces the other wins, in whatever order they come, and the other loses
+// the path from its list; if neither replaces the other, it is an error, as in
+// dpkg. won says whether the caller writes the path.
 func (u *unpacking) claim(name string, p *unpacked, remove func(string) error) (won bool, err error) {
 	key := canonical(name)
 	u.mu.Lock()
@@ -303,7 +303,7 @@ func (u *unpacking) finishDirs(packages []*unpacked) error {
 			return &os.PathError{Op: "stat", Path: n, Err: err}
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-			continue // a package's directory for which a link stands
+			continue // a package's directory in place of which there is a link
 		}
 		if err := u.setMeta(parent, base, all[n]); err != nil {
 			return fmt.Errorf("directory %s: %w", n, err)
@@ -328,8 +328,8 @@ func (u *unpacking) finishRoot(all map[string]meta) error {
 	return unix.Futimes(fd, []unix.Timeval{tv, tv})
 }
 
-// skeleton makes what must be there before the first package: the links of a
-// merged /usr, which dpkg keeps in place of the packages' directories.
+// skeleton makes what has to exist before the first package: the links of a merged
+// /usr, which dpkg keeps in place of the packages' directories.
 func (u *unpacking) skeleton() error {
 	if !u.MergedUsr {
 		return nil

@@ -42,7 +42,7 @@ func TestUnpack(t *testing.T) {
 	must(t, err)
 	got := debtest.List(t, root)
 	for name, want := range map[string]string{
-		".":                            "drwxr-xr-x", // base-files' word, not mawk's
+		".":                            "drwxr-xr-x", // base-files determines it, not mawk
 		"bin":                          "-> usr/bin",
 		"lib64":                        "-> usr/lib64",
 		"var/run":                      "-> /run",
@@ -108,7 +108,7 @@ func TestUnpackHostile(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		files []tar.Header
-		want  string // of the error; "" where it is harmless
+		want  string // of the error; "" if it is harmless
 	}{
 		{"climbs", []tar.Header{debtest.File("../evil", 0o644, "x")}, "climbs"},
 		{"climbs inside", []tar.Header{debtest.File("./a/../../evil", 0o644, "x")}, "climbs"},
@@ -161,8 +161,8 @@ func TestUnpackHostile(t *testing.T) {
 	}
 }
 
-// Links of another package are followed, as the root's own: neither an absolute
-// target nor one that climbs leads out.
+// Links of another package are followed as the root's own: neither an absolute
+// target nor one with .. leads out.
 func TestUnpackThroughLinks(t *testing.T) {
 	base := debtest.Deb{Name: "base-files", Version: "1", Files: []tar.Header{
 		debtest.Dir("./x/", 0o755), debtest.Dir("./y/", 0o755),
@@ -179,8 +179,8 @@ func TestUnpackThroughLinks(t *testing.T) {
 	}
 }
 
-// A path of two packages goes to the one that replaces the other, and leaves
-// the other's list, whatever their order.
+// A path of two packages belongs to the one that replaces the other, and is removed
+// from the other's list, whatever their order.
 func TestUnpackReplaces(t *testing.T) {
 	file := func(content string) []tar.Header {
 		return []tar.Header{debtest.Dir("./bin/", 0o755), debtest.File("./bin/x", 0o755, content)}

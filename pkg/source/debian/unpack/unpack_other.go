@@ -9,8 +9,8 @@ import (
 	"errors"
 )
 
-// Unpack writes the packages into root. It needs Linux: other systems have no
-// owners, devices and capabilities of Linux.
+// Unpack writes the packages into root. It works on Linux only: other systems do
+// not have Linux's owners, devices and capabilities.
 func (Set) Unpack(context.Context, string, Options) error {
 	return errors.New("unpack: unpacking Debian packages needs Linux")
 }
