@@ -63,7 +63,7 @@ func (b badContents) of(id string) func(path string) error {
 	f, ok := b[id]
 	if !ok {
 		f = func(path string) error {
-			return &layer.DamageError{Layer: id, Path: path, What: "has another content than was stored"}
+			return &layer.DamageError{Layer: id, Path: path, What: "has different content than was stored"}
 		}
 		b[id] = f
 	}

@@ -42,7 +42,7 @@ func (u *unpacker) whiteout(h *tar.Header, dir, base string) error {
 	case strings.HasPrefix(base, whiteoutMeta):
 		return nil // bookkeeping of aufs
 	case name == "" || name == "." || name == "..":
-		return errors.New("a whiteout of no name")
+		return errors.New("a whiteout without a name")
 	}
 	if _, ok := u.hides[w]; !ok {
 		u.hides[w] = h.ModTime.UnixNano()

@@ -96,9 +96,9 @@ func (b Box) run(t *testing.T, s sandbox.Command) (int, string) {
 func boxStatus(t *testing.T, b Box) {
 	for script, want := range map[string]int{
 		"true": 0, "exit 7": 7, "exit 255": 255,
-		"sh -c 'kill -9 $$'; exit $?":  137, // from the shell: the first process of a namespace is spared
-		"sh -c 'kill -15 $$'; exit $?": 143,
-		"./none-such":                  127,
+		"sh -c 'kill -9 $$'; exit $?":                             137, // from the shell: the first process of a namespace is spared
+		"sh -c 'kill -15 $$'; exit $?":                            143,
+		"./none-such":                                             127,
 		"echo x > no-program; chmod 644 no-program; ./no-program": 126,
 	} {
 		if status, out := b.run(t, b.step(t, script)); status != want {
