@@ -115,8 +115,9 @@ type FailedStep struct {
 	Text   string   `json:"text"`
 	Status int      `json:"status,omitempty"` // exit status of the command
 	Error  string   `json:"error,omitempty"`
-	Tail   []string `json:"tail,omitempty"`  // last lines of output
-	Image  string   `json:"image,omitempty"` // BUILDID:STAGE of the half-done stage
+	Tail   []string `json:"tail,omitempty"`   // last lines of output
+	Image  string   `json:"image,omitempty"`  // BUILDID:STAGE of the half-done stage
+	Pushed string   `json:"pushed,omitempty"` // where others find it
 }
 
 // WriteReport writes a report into a directory, which it makes; a reader sees

@@ -14,6 +14,7 @@ import (
 // it back, but of Err only the text.
 type StepError struct {
 	Stage  string       `json:"stage"`
+	Step   int          `json:"step,omitempty"` // its number, from 1; 0 where that is not known
 	Span   finding.Span `json:"at,omitzero"`
 	Kind   string       `json:"kind"`
 	Text   string       `json:"text"`
@@ -22,6 +23,7 @@ type StepError struct {
 	Log    string       `json:"log,omitempty"`    // file that has all of it
 	Logs   string       `json:"logs,omitempty"`   // directory with the logs of failed tasks, or ""
 	Image  string       `json:"image,omitempty"`  // name of the image with the half-done stage, or ""
+	Pushed string       `json:"pushed,omitempty"` // reference of the same image where others find it, or ""
 	Err    error        `json:"-"`                // nil when Status says it all
 }
 

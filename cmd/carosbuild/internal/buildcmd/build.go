@@ -22,6 +22,7 @@ type buildCommand struct {
 	runOptions
 	limitOptions
 	cacheOptions
+	endOptions
 	viewOptions
 	diskcmd.DiskFlags
 	diskcmd.VerifyOptions
@@ -66,6 +67,7 @@ func (c *buildCommand) command(use string) *cobra.Command {
 	c.certOptions.add(c.App, f)
 	c.limitOptions.add(c.App, f)
 	c.addWrite(f)
+	c.endOptions.add(f)
 	c.addOutput(c.App, f)
 	c.VerifyOptions.Add(cmd, c.App)
 	c.redomatFlags.add(f)
@@ -135,6 +137,9 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if err := c.VerifyOptions.Check(j.disks); err != nil {
 		return err
 	}
+	if err := c.checkPushes(j); err != nil {
+		return err
+	}
 	if err := c.refuseSteps(j, view); err != nil {
 		return err
 	}
@@ -159,6 +164,9 @@ func (c *buildCommand) checkFlags() (id string, err error) {
 		return "", err
 	}
 	if err := c.checkCaches(); err != nil {
+		return "", err
+	}
+	if err := c.checkEnd(); err != nil {
 		return "", err
 	}
 	if !c.dryRun { // which a plan always is, without these flags

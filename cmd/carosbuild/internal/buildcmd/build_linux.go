@@ -32,7 +32,7 @@ func (c *buildCommand) start(cmd *cobra.Command, j *buildJob, view render.Displa
 	if err := checkOwner(c.App, j.store, j.buildID); err != nil {
 		return err
 	}
-	if len(j.disks) == 0 && c.buildID == "" && c.successTag == "" && j.plan.Complete() && !c.noCache && !c.writesCache() { // outside of the namespaces: it is over in no time
+	if len(j.disks) == 0 && c.buildID == "" && c.successTag == "" && j.plan.Complete() && !c.noCache && !c.writesCache() && len(c.push) == 0 { // outside of the namespaces: it is over in no time
 		if names, ok := storedNames(c.App, j); ok {
 			view.Close()
 			return upToDate(c.App, j, names)

@@ -38,3 +38,6 @@ func (noSteps) Lookup(context.Context, string) (engine.State, bool, error) {
 }
 
 func (noSteps) Put(context.Context, string, engine.State) error { return errors.ErrUnsupported }
+
+// terminal reports that no shell can be opened.
+func (c *buildCommand) terminal() bool { return false }

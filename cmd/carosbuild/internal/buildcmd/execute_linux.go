@@ -37,6 +37,9 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 	if err := c.claim(j); err != nil {
 		return err
 	}
+	if len(c.push) > 0 {
+		j.pushed = c.resultStages(j)
+	}
 	rec := history.NewRecorder(j.plan, began)
 	events := rec.Tee(view.Show)
 	if err := c.openShared(ctx, j, store, view, func(text string) {
@@ -63,9 +66,13 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 		return err
 	})
 	if err != nil {
+		c.pushHalfDone(ctx, j, store, view, err)
 		return err
 	}
 	if err := c.noteNames(j, store, res); err != nil {
+		return err
+	}
+	if err := c.pushResults(ctx, j, store, view, res); err != nil {
 		return err
 	}
 	view.Close()
@@ -91,11 +98,7 @@ func (c *buildCommand) summary(j *buildJob, res *engine.Result, began time.Time)
 	if j.notStored(res) {
 		s.Stage = ""
 	}
-	targets := j.plan.Targets
-	if len(c.wanted) == 0 { // otherwise all of them were asked for
-		targets = diskcmd.ResultStages(targets, diskcmd.DisksOf(j.disks))
-	}
-	for _, id := range targets {
+	for _, id := range c.resultStages(j) {
 		if res.Stages[id].Image == "" { // it is where the caches are
 			continue
 		}

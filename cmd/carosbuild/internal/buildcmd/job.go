@@ -42,7 +42,8 @@ type buildJob struct {
 	made     []*compose.DiskImage // disks that were written
 	// root is the root file system of a stage's layer; nil: what the store's files are.
 	root   func(layer string) compose.RootFS
-	tagged string // stage that gets the name of --success-tag, or ""
+	tagged string   // stage that gets the name of --success-tag, or ""
+	pushed []string // stages that are pushed at the end
 }
 
 // newJob finds out where things are. A job that is only looked at may have directories

@@ -110,5 +110,8 @@ func StepError(w io.Writer, e *plan.StepError, sources []decl.Source, color, tai
 	if e.Image != "" {
 		hint(w, "look inside:", "carosbuild shell "+QuoteArg(e.Image))
 	}
+	if e.Pushed != "" {
+		hint(w, "elsewhere:", "carosbuild shell "+QuoteArg(e.Pushed))
+	}
 	return err
 }
