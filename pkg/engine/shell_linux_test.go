@@ -101,6 +101,18 @@ func TestShell(t *testing.T) {
 		t.Errorf("the command is %+v", s)
 	}
 	b.shows(base, "f=1")
+	var kept []engine.State
+	keep := func(_ context.Context, s engine.State) error { kept = append(kept, s); return nil }
+	for _, program := range []func(context.Context, sandbox.Command) (int, error){b.box.Program, nil} { // the second one changes nothing
+		b.box.Program = program
+		if _, err := b.Shell(t.Context(), engine.Shell{Job: job, State: base, Keep: keep, Stdout: &out}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(kept) != 1 || len(kept[0].Config.History) != 1 || len(base.Config.History) != 0 {
+		t.Fatalf("kept %+v", kept)
+	}
+	b.shows(kept[0], "f=1", "new=1")
 	b.box.Program = func(context.Context, sandbox.Command) (int, error) { return 0, errors.New("broken") }
 	if _, err = b.Shell(t.Context(), engine.Shell{Job: job, State: base}); err == nil || err.Error() != "broken" {
 		t.Errorf("error %v", err)

@@ -55,7 +55,11 @@ func (c *buildCommand) start(cmd *cobra.Command, j *buildJob, view render.Displa
 		return err
 	}
 	view.Close() // the program inside has its own
-	if err := c.EnterWith(cmd, data); err != nil {
+	enter := c.EnterWith
+	if c.onFailure == openShell {
+		enter = c.EnterForeground
+	}
+	if err := enter(cmd, data); err != nil {
 		return err
 	}
 	return c.VerifyOptions.Boot(cmd.Context(), j.disks)

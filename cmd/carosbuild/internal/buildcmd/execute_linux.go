@@ -66,8 +66,7 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 		return err
 	})
 	if err != nil {
-		c.pushHalfDone(ctx, j, store, view, err)
-		return err
+		return c.afterFailure(ctx, e, j, store, view, err)
 	}
 	if err := c.noteNames(j, store, res); err != nil {
 		return err

@@ -3,8 +3,6 @@
 package buildcmd
 
 import (
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -13,7 +11,6 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/diskcmd"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
-	"github.com/carosio/carosbuild/pkg/plan"
 )
 
 // endOptions say what becomes of stages at the end of a build, beside the store.
@@ -107,13 +104,4 @@ func (c *buildCommand) resultStages(j *buildJob) []string {
 		return j.plan.Targets
 	}
 	return diskcmd.ResultStages(j.plan.Targets, diskcmd.DisksOf(j.disks))
-}
-
-// described is a step in a few words.
-func described(e *plan.StepError) string {
-	what := fmt.Sprintf("exit status %d", e.Status)
-	if e.Err != nil {
-		what, _, _ = strings.Cut(e.Err.Error(), "\n")
-	}
-	return fmt.Sprintf("stage %s: %s failed: %s", e.Stage, e.Kind, what)
 }

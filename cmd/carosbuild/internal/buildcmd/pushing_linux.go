@@ -4,14 +4,11 @@ package buildcmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/engine"
-	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
@@ -64,24 +61,18 @@ func (c *buildCommand) pushResults(ctx context.Context, j *buildJob, store *laye
 
 // pushHalfDone pushes the half-done stage that a failed step has left, and notes where in
 // the step's error. What goes wrong is only a warning: the error of the build is another.
-func (c *buildCommand) pushHalfDone(ctx context.Context, j *buildJob, store *layer.Store, view render.Display, failed error) {
-	step, ok := errors.AsType[*plan.StepError](failed)
-	if !ok || len(c.pushFailed) == 0 || ctx.Err() != nil {
-		return
-	}
-	p := c.pusher(j, store, view)
-	if step.Image == "" {
+func (c *buildCommand) pushHalfDone(ctx context.Context, p *pusher, j *buildJob, step *plan.StepError, image string) {
+	if image == "" {
 		p.note("warning: nothing was pushed: the step has left no half-done stage")
 		return
 	}
 	// Who waits for the error of the build is not to wait for a registry that is down.
 	p.client.Backoff.Duration, p.client.Backoff.Factor, p.client.Backoff.Jitter, p.client.Backoff.Steps = 500*time.Millisecond, 3, 0.2, 3
 	p.client.Deadlines.Headers, p.client.Deadlines.Small = 20*time.Second, 20*time.Second
-	id, tag, _ := strings.Cut(step.Image, ":")
 	for _, template := range c.pushFailed {
 		to, err := failedTarget(template, pushNames(step.Stage, j.buildID, j.info.Started))
 		if err == nil {
-			_, err = p.send(ctx, history.ImageName(id, tag), to)
+			_, err = p.send(ctx, image, to)
 		}
 		if err != nil {
 			p.note("warning: the half-done stage was not pushed: " + err.Error())
