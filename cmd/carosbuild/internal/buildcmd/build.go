@@ -27,6 +27,7 @@ type buildCommand struct {
 	diskcmd.DiskFlags
 	diskcmd.VerifyOptions
 	redomatFlags
+	resumed *resumption // nil for a build of its own
 }
 
 // NewBuild is "carosbuild build", by another name too.
@@ -57,6 +58,12 @@ func (c *buildCommand) command(use string) *cobra.Command {
 			return c.run(cmd)
 		},
 	}
+	c.flags(cmd)
+	return cmd
+}
+
+// flags are those of a build.
+func (c *buildCommand) flags(cmd *cobra.Command) {
 	c.planFlags(cmd)
 	f := cmd.Flags()
 	f.StringArrayVarP(&c.Out, "out", "o", nil, "write the disk to this file, block device or pipe, - for standard output; may be repeated; {disk} stands for the disk's id; the ending picks the format: "+strings.Join(disk.Endings(), " "))
@@ -71,7 +78,6 @@ func (c *buildCommand) command(use string) *cobra.Command {
 	c.addOutput(c.App, f)
 	c.VerifyOptions.Add(cmd, c.App)
 	c.redomatFlags.add(f)
-	return cmd
 }
 
 // planFlags are those that decide what a plan looks like.
@@ -110,7 +116,7 @@ func NewPlan(a *cli.App) *cobra.Command {
 
 func (c *buildCommand) run(cmd *cobra.Command) error {
 	ctx := cmd.Context()
-	if resumed, err := c.resume(ctx); resumed || err != nil {
+	if entered, err := c.inside(ctx, cmd); entered || err != nil {
 		return err
 	}
 	c.warnings()

@@ -50,6 +50,11 @@ func (c *buildCommand) start(cmd *cobra.Command, j *buildJob, view render.Displa
 		return err
 	}
 	c.know(j)
+	var err error
+	if j.command, err = c.commandOf(cmd, j); err != nil {
+		return err
+	}
+	j.resumed = c.resumed != nil
 	data, err := handOver(c.App, j)
 	if err != nil {
 		return err
@@ -65,12 +70,19 @@ func (c *buildCommand) start(cmd *cobra.Command, j *buildJob, view render.Displa
 	return c.VerifyOptions.Boot(cmd.Context(), j.disks)
 }
 
-// resume does what was handed over, inside the namespaces. It is false outside of
+// inside does what was handed over, inside the namespaces. It is false outside of
 // them.
-func (c *buildCommand) resume(ctx context.Context) (bool, error) {
+func (c *buildCommand) inside(ctx context.Context, cmd *cobra.Command) (bool, error) {
 	j, err := handed(ctx, c.App)
 	if err != nil || j == nil {
 		return false, err
+	}
+	if c.resumed != nil {
+		c.resumed.id = j.buildID
+		if err := c.applyCommand(cmd, &j.command, nil); err != nil {
+			return true, err
+		}
+		c.readOnly = len(j.skipped) > 0
 	}
 	if c.dryRun {
 		return true, c.showHanded(ctx, j)
@@ -133,7 +145,7 @@ func (c *buildCommand) know(j *buildJob) {
 	if len(c.Out) > 0 {
 		written = diskcmd.DisksOf(j.disks)
 	}
-	j.info = history.BuildInfo{Owner: c.Owner(), Declaration: c.declNames()}
+	j.info = history.BuildInfo{Owner: c.Owner(), Declaration: c.declNames(), Skipped: j.info.Skipped}
 	for _, k := range written {
 		j.info.Disks = append(j.info.Disks, k.ID)
 	}

@@ -20,8 +20,13 @@ func (c *buildCommand) start(*cobra.Command, *buildJob, render.Display) error {
 	return cli.NeedsLinux("a build")
 }
 
-// resume has nothing to do: there are no namespaces.
-func (c *buildCommand) resume(context.Context) (bool, error) { return false, nil }
+// inside has nothing to do: there are no namespaces.
+func (c *buildCommand) inside(context.Context, *cobra.Command) (bool, error) { return false, nil }
+
+// resumption is of builds, which there are none of.
+type resumption struct{}
+
+func (c *buildCommand) skipSteps(*buildJob) error { return nil }
 
 // showPlan prints the plan.
 func (c *buildCommand) showPlan(_ *cobra.Command, j *buildJob) error { return c.printPlan(j, nil) }

@@ -52,11 +52,11 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	if err := history.WritePlan(filepath.Join(j.dirs.Logs(), j.buildID), j.plan); err != nil { // for a shell in a stage
+	if err := c.remember(j); err != nil { // it explains, and decides nothing
 		view.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
 	}
-	if err := j.dirs.History().Write(c.historyName(), j.plan, j.buildID); err != nil { // it explains, and decides nothing
-		view.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
+	if err := j.seed(ctx, store, events); err != nil {
+		return err
 	}
 	view.Show(progress.Event{Time: began, Kind: progress.Begun, Text: j.buildID, Stages: len(j.plan.Stages), Steps: j.plan.Steps()})
 	var res *engine.Result
@@ -65,6 +65,7 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 		res, err = c.runAndWrite(ctx, e, j, store)
 		return err
 	})
+	err = errors.Join(err, j.forgetFailures(store, res))
 	if err != nil {
 		return c.afterFailure(ctx, e, j, store, view, err)
 	}
@@ -76,6 +77,18 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 	}
 	view.Close()
 	return diskcmd.ShowSummary(c.App, c.summary(j, res, began), c.Results(c.App))
+}
+
+// remember writes down what is built, for a shell in a stage, for a build that goes on
+// with this one, and for why.
+func (c *buildCommand) remember(j *buildJob) error {
+	logs := filepath.Join(j.dirs.Logs(), j.buildID)
+	j.command.Started = j.info.Started
+	err := errors.Join(history.WritePlan(logs, j.plan), history.WriteCommand(logs, j.command))
+	if len(j.skipped) == 0 { // otherwise the keys are no other build's
+		err = errors.Join(err, j.dirs.History().Write(c.historyName(), j.plan, j.buildID))
+	}
+	return err
 }
 
 // claim notes the build, and finds it an id that no other has.

@@ -44,6 +44,10 @@ type buildJob struct {
 	root   func(layer string) compose.RootFS
 	tagged string   // stage that gets the name of --success-tag, or ""
 	pushed []string // stages that are pushed at the end
+
+	command history.Command       // how the build was called
+	skipped []history.SkippedStep // steps that count as done although they failed
+	resumed bool                  // the build has failed before
 }
 
 // newJob finds out where things are. A job that is only looked at may have directories

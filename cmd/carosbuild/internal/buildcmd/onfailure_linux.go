@@ -59,16 +59,20 @@ func (c *buildCommand) shellInside(ctx context.Context, l *engine.Local, j *buil
 	if err != nil {
 		return err
 	}
-	images := engine.StoredImages{Names: history.Keeper{Store: store, BuildID: j.buildID, Plan: j.plan}}
 	sh := engine.Shell{
 		BuildID: j.buildID, Job: j.plan.Job(step.Stage), Step: max(step.Step-1, 0), State: engine.State{Layer: img.Top, Config: cfg}, Args: []string{"/bin/sh", "-i"},
-		Keep: func(ctx context.Context, s engine.State) error {
-			_, err := images.Failed(ctx, step.Stage, s)
-			return err
-		},
+		Keep: keepFailed(store, j.buildID, step.Stage),
 	}
 	attach(c.App, &sh)
 	fmt.Fprintln(c.Stderr, "a shell in the failed step: what it changes is kept in", step.Image)
 	_, err = l.Shell(ctx, sh)
 	return err
+}
+
+// keepFailed puts what a shell has changed in place of a half-done stage.
+func keepFailed(store *layer.Store, buildID, stage string) func(context.Context, engine.State) error {
+	return func(ctx context.Context, s engine.State) error {
+		_, err := engine.StoredImages{Names: history.Keeper{Store: store, BuildID: buildID}}.Failed(ctx, stage, s)
+		return err
+	}
 }

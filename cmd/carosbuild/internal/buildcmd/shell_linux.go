@@ -30,6 +30,7 @@ type shellCommand struct {
 	certOptions
 	network string
 	arch    string
+	keep    bool
 	most    sandbox.Limits
 	trusted []byte // certificates
 }
@@ -68,6 +69,7 @@ caches are empty, and the host's network is only had with --network host.`,
 	a.ForeignFlag(cmd)
 	cmd.Flags().StringVar(&c.network, "network", a.Env("NETWORK", ""), "auto, host or none (default that of the stage's steps)")
 	cmd.Flags().StringVar(&c.arch, "arch", "", "which image of several, where it is not in the store, such as amd64, armhf or arm/v6 (default this machine's)")
+	cmd.Flags().BoolVar(&c.keep, "keep", false, "keep what is changed in the half-done stage, for carosbuild resume --skip")
 	c.certOptions.add(a, cmd.Flags())
 	c.limitOptions.add(a, cmd.Flags())
 	return cmd
@@ -104,6 +106,12 @@ func (c *shellCommand) run(ctx context.Context, s *layer.Store, name string, com
 	sh := w.Shell
 	sh.Args, sh.Network = command, c.network
 	attach(a, &sh)
+	if c.keep && !w.failed {
+		return cli.Usagef("--keep is for the half-done stage of a build of yours: BUILDID:STAGE-failure")
+	}
+	if c.keep {
+		sh.Keep = keepFailed(s, sh.BuildID, sh.Job.ID)
+	}
 	j.buildID = sh.BuildID
 	of := steps{network: cmp.Or(sandbox.Network(c.network), sandbox.Network(sh.Job.Network), sandbox.AutoNetwork), limits: c.most, jobs: 1}
 	l, done, err := local(ctx, a, j, s, of, render.Quiet{}, func(e progress.Event) { noteEvent(a, e) })

@@ -30,6 +30,7 @@ type shellWorld struct {
 	record  *failure.Record // of a failed step, nil where the image says nothing of one
 	foreign bool            // the image says itself what surrounds the command, and may be anybody's
 	host    bool            // the record asks for the host's network
+	failed  bool            // it is a half-done stage of a build that was made here
 }
 
 // open finds the world that a name means: of the store, or of an image elsewhere.
@@ -54,9 +55,9 @@ func (c *shellCommand) open(ctx context.Context, s *layer.Store, j *buildJob, na
 	}
 	state := engine.State{Layer: img.Top, Config: cfg}
 	if sh, ok := stageShell(c.App, j.dirs, image); ok {
-		sh.BuildID, _, _ = history.ParseImageName(image)
-		sh.State = state
-		return &shellWorld{Shell: sh}, nil
+		id, _, status := history.ParseImageName(image)
+		sh.BuildID, sh.State = id, state
+		return &shellWorld{Shell: sh, failed: status == history.Failed}, nil
 	}
 	if isRemote(name) {
 		note(c.App, name+" is in the store; docker://"+name+" asks the registry for a newer one")
