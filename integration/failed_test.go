@@ -260,3 +260,61 @@ func spoilt(t *testing.T, from, to string, change func(labels, config map[string
 	}
 	return to
 }
+
+// TestFailedPage runs the commands of docs/failed.md, in order.
+func TestFailedPage(t *testing.T) {
+	page, err := os.ReadFile("../docs/failed.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	registry := startRegistry(t, w)
+	w.file(t, "node.xml", "<redo>"+base(t)+`<buildstage id="app"><prestage>base</prestage><action>RUN echo half >half-done; exit 7</action><action>RUN echo rest >rest</action></buildstage></redo>`)
+	var commands []string
+	for line := range strings.Lines(string(page)) {
+		if line, ok := strings.CutPrefix(line, "    carosbuild "); ok {
+			commands = append(commands, strings.ReplaceAll(strings.TrimSpace(line), "registry.example.org", registry))
+		}
+	}
+	if len(commands) < 8 {
+		t.Fatalf("only %q were found", commands)
+	}
+	for _, c := range commands {
+		args := strings.Fields(c)
+		want := map[bool]int{true: 1}[args[0] == "node.xml" || c == "resume"] // the step fails
+		r := w.carosbuild(t, args...)
+		if r.status != want {
+			t.Errorf("carosbuild %s: status %d\n%s", c, r.status, r.stderr)
+		}
+		if strings.HasSuffix(c, "cat half-done") && r.stdout != "half\n" {
+			t.Errorf("carosbuild %s prints %q", c, r.stdout)
+		}
+		if strings.Contains(c, registry) && !strings.Contains(r.stderr, "elsewhere:   carosbuild shell "+registry+"/caros/failed:app-20") {
+			t.Errorf("carosbuild %s does not say where the stage is:\n%s", c, r.stderr)
+		}
+	}
+	// The labels of the page are those of an image, but for those of other stages.
+	config := w.ok(t, tool(t, "skopeo"), "inspect", "--config", "oci:failed:ci2-app-failure").stdout
+	for _, label := range []string{"format", "build", "stage", "step", "kind", "command", "file", "line", "status"} {
+		if !strings.Contains(config, `"org.carosio.carosbuild.failed.`+label+`"`) || !strings.Contains(string(page), "`"+label+"`") {
+			t.Errorf("no label %s in the page or in\n%s", label, config)
+		}
+	}
+	pushed := registry + "/caros/by-hand:x"
+	if r := w.carosbuild(t, "node.xml", "-B", "again"); r.status != 1 {
+		t.Fatal(r.stderr)
+	}
+	w.ok(t, program(t), "push", "again:app-failure", pushed)
+	if r := w.ok(t, program(t), "shell", pushed, "/bin/cat", "half-done"); !strings.Contains(r.stderr, "stage app of build again, step 1/2 failed: exit status 7") {
+		t.Errorf("a stage that was pushed by hand:\n%s", r.stderr)
+	}
+	w.ok(t, program(t), "pull", pushed)
+	if r := w.ok(t, program(t), "shell", pushed, "/bin/cat", "half-done"); !strings.Contains(r.stderr, "step 1/2 failed") || !strings.Contains(r.stderr, "is in the store") {
+		t.Errorf("a stage that was pulled:\n%s", r.stderr)
+	}
+	w.file(t, "on.xml", `<redo><buildstage id="on"><action>FROM `+pushed+`</action><action>RUN cat half-done</action></buildstage></redo>`)
+	w.ok(t, program(t), "on.xml", "-B", "on")
+	if r := w.ok(t, program(t), "shell", "on", "/bin/true"); strings.Contains(r.stderr, "failed: exit status") {
+		t.Errorf("what is based on a failed stage is taken for one:\n%s", r.stderr)
+	}
+}

@@ -36,7 +36,6 @@ func (c *buildCommand) afterFailure(ctx context.Context, e *engine.Engine, j *bu
 		if err := c.shellInside(ctx, l, j, store, step, img); err != nil {
 			c.Say(fmt.Errorf("shell in the failed step: %w", err))
 		}
-		fmt.Fprintf(c.Stderr, "%-12s carosbuild resume %s, or with --skip at the step after\n", "go on:", render.QuoteArg(j.buildID))
 		return cli.Said(failed)
 	}
 	return failed

@@ -121,6 +121,9 @@ func (c *shellCommand) run(ctx context.Context, s *layer.Store, name string, com
 	defer func() { err = errors.Join(err, done()) }()
 	l.Certificates = c.trusted
 	if w.foreign {
+		if r := a.Rung(ctx); r.Name == "chroot" {
+			note(a, "the sandbox "+r.Name+" is no boundary for an image that somebody has made up: trust its maker, or use another --sandbox")
+		}
 		release, err := estrange(l, sh.Job, j.dirs, func(text string) { note(a, text) })
 		if err != nil {
 			return err
