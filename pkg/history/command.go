@@ -50,7 +50,7 @@ func WriteCommand(dir string, c Command) error {
 		err = os.MkdirAll(dir, 0o700)
 	}
 	if err == nil {
-		err = freshfile.Replace(filepath.Join(dir, commandName), append(data, '\n'), 0o600)
+		err = freshfile.Write(filepath.Join(dir, commandName), append(data, '\n'), false)
 	}
 	if err != nil {
 		return fmt.Errorf("write the command of a build: %w", err)

@@ -5,6 +5,10 @@ package oci
 import (
 	"strings"
 	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/carosio/carosbuild/pkg/oci/ocitest"
 )
 
 func TestFill(t *testing.T) {
@@ -32,5 +36,32 @@ func TestTagged(t *testing.T) {
 		if Tagged(ref) != want {
 			t.Errorf("%q: want %v", ref, want)
 		}
+	}
+}
+
+// A layout with one image has it for whoever asks for no platform, and with two it has
+// none of them.
+func TestFindOnly(t *testing.T) {
+	l := ocitest.NewLayout(t)
+	image := func(arch string) Descriptor {
+		d := l.Image(ocitest.MakeTar(t, ocitest.Reg("f", arch)), func(_ *v1.Manifest, c *v1.ConfigFile) { c.Architecture = arch })
+		d.Platform = &v1.Platform{OS: "linux", Architecture: arch}
+		return d
+	}
+	arm := image("riscv64")
+	l.Index(arm)
+	p, err := ParseReference("oci:" + l.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := FindFile(p, PlatformOf("amd64"), ""); err == nil {
+		t.Error("it is found for another platform")
+	}
+	if src, err := FindOnly(p, ""); err != nil || !strings.HasSuffix(src.Ref, arm.Digest.String()) {
+		t.Errorf("got %+v, %v", src, err)
+	}
+	l.Index(arm, image("s390x"))
+	if src, err := FindOnly(p, ""); err == nil {
+		t.Errorf("one of two: %+v", src)
 	}
 }

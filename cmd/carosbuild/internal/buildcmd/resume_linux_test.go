@@ -35,7 +35,7 @@ func parsed(t *testing.T, resumed *resumption, args ...string) (*buildCommand, *
 // be repeated; options that are given count instead.
 func TestCommandComesBack(t *testing.T) {
 	c, cmd := parsed(t, nil, "a.xml", "b.xml", "-o", "x,y.raw", "-o", "z.raw", "--jobs=3", "-B", "id", "--no-cache", "--update", "--on-failure=shell", "--push-failed", "oci:d",
-		"--remote", "a=https://me:secret@example.org/", "--cache-from", "oci:c", "-F")
+		"--remote", "a=https://me:secret@example.org/", "--cache-from", "oci:c", "-F", "-a", "URI = ssh://git@example.org/x")
 	epoch := int64(7)
 	got, err := c.commandOf(cmd, &buildJob{epoch: &epoch})
 	if err != nil {
@@ -46,7 +46,7 @@ func TestCommandComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := history.Command{Dir: dir, Files: []string{"a.xml", "b.xml"}, Withheld: []string{"remote"}, Epoch: &epoch, Options: map[string][]string{
-		"out": {"x,y.raw", "z.raw"}, "jobs": {"3"}, "push-failed": {"oci:d"}, "cache-from": {"oci:c"}, "skip-failure-commit": {"true"},
+		"out": {"x,y.raw", "z.raw"}, "jobs": {"3"}, "push-failed": {"oci:d"}, "cache-from": {"oci:c"}, "append-local-conf": {"URI = ssh://git@example.org/x"}, "skip-failure-commit": {"true"},
 	}}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)

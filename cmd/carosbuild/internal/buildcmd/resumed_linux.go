@@ -19,6 +19,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
 // commandOf is how this build was called.
@@ -36,7 +37,7 @@ func (c *buildCommand) commandOf(cmd *cobra.Command, j *buildJob) (history.Comma
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			values = list.GetSlice()
 		}
-		if slices.ContainsFunc(values, func(v string) bool { return failure.Redact(v) != v }) {
+		if slices.ContainsFunc(values, func(v string) bool { return git.Redact(v) != v }) {
 			out.Withheld = append(out.Withheld, f.Name)
 			return
 		}

@@ -31,6 +31,7 @@ type shellCommand struct {
 	network string
 	arch    string
 	keep    bool
+	asked   bool // for a network, by the option
 	most    sandbox.Limits
 	trusted []byte // certificates
 }
@@ -60,6 +61,7 @@ caches are empty, and the host's network is only had with --network host.`,
 			if err := c.read(); err != nil {
 				return err
 			}
+			c.asked = cmd.Flags().Changed("network")
 			return localstore.With(a, cmd, true, func(ctx context.Context, s *layer.Store, _ layer.Paths, _ cli.Dirs) error {
 				return c.run(ctx, s, args[0], args[1:])
 			})
@@ -98,6 +100,9 @@ func (c *shellCommand) run(ctx context.Context, s *layer.Store, name string, com
 	w, err := c.open(ctx, s, j, name)
 	if err != nil {
 		return err
+	}
+	if w.foreign && !c.asked { // a variable is for builds
+		c.network = ""
 	}
 	w.tell(a, c.network)
 	if len(command) == 0 {
