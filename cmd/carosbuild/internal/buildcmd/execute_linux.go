@@ -40,6 +40,11 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 	if len(c.push) > 0 {
 		j.pushed = c.resultStages(j)
 	}
+	release, err := hold(filepath.Join(j.dirs.Logs(), j.buildID))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	rec := history.NewRecorder(j.plan, began)
 	events := rec.Tee(view.Show)
 	if err := c.openShared(ctx, j, store, view, func(text string) {

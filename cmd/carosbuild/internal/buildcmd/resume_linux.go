@@ -92,8 +92,12 @@ func (c *buildCommand) readFailed(cmd *cobra.Command, args []string) error {
 	} else if r.id, err = history.LastCommand(d.Logs()); err != nil || r.id == "" {
 		return errors.Join(err, cli.Usagef("there is no build to go on with"))
 	}
-	if err := r.read(filepath.Join(d.Logs(), filepath.Base(r.id))); err != nil {
+	dir := filepath.Join(d.Logs(), filepath.Base(r.id))
+	if err := r.read(dir); err != nil {
 		return err
+	}
+	if runs(dir) {
+		return cli.Usagef("build %s is still running", r.id)
 	}
 	if err := r.check(cmd); err != nil {
 		return err

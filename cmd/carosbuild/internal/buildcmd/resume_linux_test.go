@@ -3,7 +3,9 @@
 package buildcmd
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -113,6 +115,24 @@ func TestResumptionRead(t *testing.T) {
 		if err := r.read(dir); err != nil || (r.report != nil) != want || r.plan != nil {
 			t.Errorf("%v: %+v, %v", end, r, err)
 		}
+	}
+}
+
+func TestRunning(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "b1")
+	if runs(dir) {
+		t.Error("a build that never was runs")
+	}
+	first, err := hold(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := hold(dir)
+	if err != nil || !runs(dir) {
+		t.Errorf("two of an id: %v, %v", err, runs(dir))
+	}
+	if err := errors.Join(first(), second()); err != nil || runs(dir) {
+		t.Errorf("after their end: %v, %v", err, runs(dir))
 	}
 }
 
