@@ -14,6 +14,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/diskcmd"
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/history"
 )
 
 // buildCommand is "carosbuild [build]": its flags, and what they lead to.
@@ -27,7 +28,7 @@ type buildCommand struct {
 	diskcmd.DiskFlags
 	diskcmd.VerifyOptions
 	redomatFlags
-	resumed *resumption // nil for a build of its own
+	resumed *history.Resumption // nil for a build of its own
 }
 
 // NewBuild is "carosbuild build", by another name too.

@@ -78,7 +78,7 @@ func (c *buildCommand) inside(ctx context.Context, cmd *cobra.Command) (bool, er
 		return false, err
 	}
 	if c.resumed != nil {
-		c.resumed.id = j.buildID
+		c.resumed.ID = j.buildID
 		if err := c.applyCommand(cmd, &j.command, nil); err != nil {
 			return true, err
 		}

@@ -23,9 +23,6 @@ func (c *buildCommand) start(*cobra.Command, *buildJob, render.Display) error {
 // inside has nothing to do: there are no namespaces.
 func (c *buildCommand) inside(context.Context, *cobra.Command) (bool, error) { return false, nil }
 
-// resumption is of builds, which there are none of.
-type resumption struct{}
-
 func (c *buildCommand) skipSteps(*buildJob) error { return nil }
 
 // showPlan prints the plan.

@@ -40,7 +40,7 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 	if len(c.push) > 0 {
 		j.pushed = c.resultStages(j)
 	}
-	release, err := hold(filepath.Join(j.dirs.Logs(), j.buildID))
+	release, err := history.Hold(filepath.Join(j.dirs.Logs(), j.buildID))
 	if err != nil {
 		return err
 	}

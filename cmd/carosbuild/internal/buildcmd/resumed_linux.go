@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/failure"
@@ -45,34 +44,6 @@ func (c *buildCommand) commandOf(cmd *cobra.Command, j *buildJob) (history.Comma
 		out.Options[f.Name] = values
 	})
 	return out, nil
-}
-
-// runningName is the file, beside a build's logs, that is locked while the build runs.
-const runningName = "running.lock"
-
-// hold notes that a build runs, until its process has ended, however it ends.
-func hold(dir string) (release func() error, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(filepath.Join(dir, runningName), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil { // somebody looks: nothing depends on it
-		return f.Close, nil
-	}
-	return f.Close, nil
-}
-
-// runs reports whether a build runs.
-func runs(dir string) bool {
-	f, err := os.OpenFile(filepath.Join(dir, runningName), os.O_RDWR|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == unix.EWOULDBLOCK
 }
 
 // seed puts what skipped steps count as done with where the engine finds it, and says so.
