@@ -110,8 +110,13 @@ func TestPushFailedFails(t *testing.T) {
 		t.Errorf("status %d\n%s", r.status, r.stderr)
 	}
 	for _, args := range [][]string{
-		{"--push-failed", "x/y"}, {"--push-failed", "r.example.org/{stag}"}, {"--push-failed", "r.example.org/X/{stage}"}, {"--push", "oci:d:x", "-t", "s", "-t", "base"},
-		{"--push-failed", "oci:d", "-F"}, {"--on-failure", "shell"}, {"--on-failure", "x"},
+		{"--push-failed", "x/y"},
+		{"--push-failed", "r.example.org/{stag}"},
+		{"--push-failed", "r.example.org/X/{stage}"},
+		{"--push", "oci:d:x", "-t", "s", "-t", "base"},
+		{"--push-failed", "oci:d", "-F"},
+		{"--on-failure", "shell"},
+		{"--on-failure", "x"},
 	} {
 		if r := w.carosbuild(t, append([]string{"a.xml"}, args...)...); r.status != 2 || strings.Contains(r.stderr, "RUN") {
 			t.Errorf("%q: status %d\n%s", args, r.status, r.stderr)

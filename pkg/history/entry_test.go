@@ -26,7 +26,8 @@ func shop(t *testing.T) ([]layer.Image, Builds) {
 	t.Helper()
 	b := Builds{Dir: t.TempDir()}
 	day := func(n int) time.Time { return time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC) }
-	for id, info := range map[string]BuildInfo{"old": {Owner: "me", Started: day(1)}, "new": {Owner: "me", Started: day(2)}, "bobs": {Owner: "bob", Started: day(3)},
+	for id, info := range map[string]BuildInfo{
+		"old": {Owner: "me", Started: day(1)}, "new": {Owner: "me", Started: day(2)}, "bobs": {Owner: "bob", Started: day(3)},
 		"skip": {Owner: "me", Started: day(4), Skipped: []string{"middle", "top"}},
 	} {
 		if err := b.Write(id, info); err != nil {

@@ -26,10 +26,11 @@ func (p *Plan) Skip(stage string, step int, state string) ([]string, error) {
 	var changed []string
 	for i := range p.Stages {
 		j := &p.Stages[i]
-		first := len(j.Steps)
-		if j.ID == stage {
-			first = step - 1
-		} else if first = firstBasedOn(j, changed); first < 0 {
+		first := step - 1
+		if j.ID != stage {
+			first = firstBasedOn(j, changed)
+		}
+		if first < 0 {
 			continue
 		}
 		j.skipFrom(p, first, state)

@@ -36,8 +36,8 @@ func (c *buildCommand) pusher(j *buildJob, store *layer.Store, view render.Displ
 	return p
 }
 
-func (p *pusher) send(ctx context.Context, image, to string) (ref string, err error) {
-	return p.client.Send(ctx, p.store, image, to, oci.PushOptions{Cache: p.blobs})
+func (p *pusher) send(ctx context.Context, image, to string, how oci.Compression) (ref string, err error) {
+	return p.client.Send(ctx, p.store, image, to, oci.PushOptions{Cache: p.blobs, Compression: how})
 }
 
 // pushResults pushes the stages that were asked for.
@@ -49,7 +49,7 @@ func (c *buildCommand) pushResults(ctx context.Context, j *buildJob, store *laye
 			if err != nil {
 				return err
 			}
-			ref, err := p.send(ctx, res.Stages[stage].Image, to)
+			ref, err := p.send(ctx, res.Stages[stage].Image, to, oci.Gzip)
 			if err != nil {
 				return fmt.Errorf("the build is done, but stage %s was not pushed: %w", stage, err)
 			}
@@ -72,7 +72,7 @@ func (c *buildCommand) pushHalfDone(ctx context.Context, p *pusher, j *buildJob,
 	for _, template := range c.pushFailed {
 		to, err := failedTarget(template, pushNames(step.Stage, j.buildID, j.info.Started))
 		if err == nil {
-			_, err = p.send(ctx, image, to)
+			_, err = p.send(ctx, image, to, oci.Zstd) // the fastest
 		}
 		if err != nil {
 			p.note("warning: the half-done stage was not pushed: " + err.Error())
