@@ -102,6 +102,20 @@ func TestNothingOfTheMachine(t *testing.T) {
 	}
 }
 
+// What a command prints may be anything; it is read all the same.
+func TestBinaryOutput(t *testing.T) {
+	for _, log := range []string{strings.Repeat("\xff\x00", mostLog), strings.Repeat("\xff\x00", mostLog/3), strings.Repeat("\xff\n", mostLog), strings.Repeat("ä", mostLog), "\n", "\xff"} {
+		r := failed()
+		r.Log, r.Text, r.File = log, log, log
+		got, _, err := Read(marked(t, r))
+		if err != nil {
+			t.Errorf("%.20q: %v", log, err)
+		} else if len(log) > mostLog && len(got.Log) < mostLog/2 {
+			t.Errorf("%.20q: %d bytes are left", log, len(got.Log))
+		}
+	}
+}
+
 // A record that somebody else has made up is refused.
 func TestHostileRecords(t *testing.T) {
 	for name, tt := range map[string]struct{ label, value string }{

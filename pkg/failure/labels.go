@@ -111,9 +111,9 @@ func nameOf(file string) string {
 	return cut(file, mostName)
 }
 
-// cut is the beginning of a text.
+// cut is the beginning of a text, as JSON has it.
 func cut(s string, most int) string {
-	if len(s) <= most {
+	if s = strings.ToValidUTF8(s, "\uFFFD"); len(s) <= most {
 		return s
 	}
 	return strings.ToValidUTF8(s[:most], "")
@@ -121,7 +121,7 @@ func cut(s string, most int) string {
 
 // end is the end of a text, from the beginning of a line if it has several.
 func end(s string, most int) string {
-	if len(s) <= most {
+	if s = strings.ToValidUTF8(s, "\uFFFD"); len(s) <= most {
 		return s
 	}
 	s = s[len(s)-most:]
