@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/carosio/carosbuild/pkg/failure"
 	"github.com/carosio/carosbuild/pkg/oci"
@@ -198,8 +199,8 @@ const mostOfLog = 64 << 10
 // markFailed notes in the configuration how the step failed.
 func (r *jobRun) markFailed(e *plan.StepError) error {
 	log, err := r.log.end(mostOfLog)
-	if err != nil {
-		return err
+	if err != nil { // it was removed: what is known of it will do
+		log = strings.Join(e.Tail, "\n")
 	}
 	hidden := slices.Collect(maps.Values(r.Proxies))
 	rec := failure.Record{
