@@ -5,6 +5,8 @@
 package integration
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -86,6 +88,9 @@ func TestResumeSkip(t *testing.T) {
 		t.Errorf("the stage has %q", got)
 	}
 	checkSkipped(t, w)
+	if r := w.carosbuild(t, "release", "b1", "--to", "out"); r.status != 1 || !strings.Contains(r.stderr, "step 2 of stage s failed and counts as done") {
+		t.Errorf("a release: status %d\n%s", r.status, r.stderr)
+	}
 	if got := w.read(t, "steps/index.json"); string(got) != string(index) {
 		t.Errorf("results were put into the cache:\n%s", got)
 	}
@@ -188,5 +193,42 @@ func TestOnFailureShell(t *testing.T) {
 		if got := w.ok(t, program(t), "shell", from, "/bin/cat", "/half").stdout; got != want {
 			t.Errorf("%s has %q", from, got)
 		}
+	}
+}
+
+// A build that was killed is gone on with at the step that it was in; one that runs is not.
+func TestResumeKilled(t *testing.T) {
+	w := newWorld(t)
+	w.file(t, "a.xml", "<redo>"+base(t)+`<buildstage id="s"><prestage>base</prestage><cache path="/cache"/><action>RUN echo one >/one</action>
+	<action>RUN echo begun; [ -e /cache/go ] || sleep 100</action></buildstage></redo>`)
+	ctx, kill := context.WithCancel(t.Context())
+	defer kill()
+	cmd := w.command(ctx, program(t), "a.xml", "-B", "b1", "--progress=plain")
+	progress, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(progress)
+	for lines.Scan() && !strings.HasSuffix(lines.Text(), "| begun") {
+	}
+	if r := w.carosbuild(t, "resume"); r.status != 2 || !strings.Contains(r.stderr, "build b1 is still running") {
+		t.Errorf("while it runs: status %d\n%s", r.status, r.stderr)
+	}
+	kill()
+	if err := cmd.Wait(); err == nil {
+		t.Error("the build was not killed")
+	}
+	if r := w.carosbuild(t, "resume", "--skip"); r.status != 2 {
+		t.Errorf("--skip: status %d\n%s", r.status, r.stderr)
+	}
+	// The processes of the step end a moment after the build.
+	w.file(t, "b.xml", string(w.read(t, "a.xml"))[:len(w.read(t, "a.xml"))-len("</redo>")]+`<buildstage id="go"><prestage>base</prestage><cache path="/cache"/><action>RUN touch /cache/go</action></buildstage></redo>`)
+	w.ok(t, program(t), "b.xml", "-t", "go", "-B", "go")
+	r := w.ok(t, program(t), "resume", "b1", "--progress=plain")
+	if diff := cmp.Diff(executed(r.stderr), []string{"s 2/2"}); diff != "" {
+		t.Errorf("steps (-got +want):\n%s\n%s", diff, r.stderr)
 	}
 }

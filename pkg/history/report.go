@@ -130,6 +130,18 @@ func (r *Report) Skip(stage string, step int) {
 	}
 }
 
+// FirstSkipped is the first step, by its number from 1, that failed and counts as done.
+func (r *Report) FirstSkipped() (stage string, step int, ok bool) {
+	for _, s := range r.Stages {
+		for i := range s.Steps {
+			if s.Steps[i].Status == Skipped {
+				return s.ID, i + 1, true
+			}
+		}
+	}
+	return "", 0, false
+}
+
 // WriteReport writes a report into a directory, which it makes; a reader sees
 // the old one or the new one as a whole.
 func WriteReport(dir string, r *Report) error {
