@@ -53,21 +53,30 @@ based on such a step is never taken for the result of another build.`,
 	c.flags(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&r.Skip, "skip", false, "count the step that failed as done, with what it has left")
-	for _, name := range []string{"new-build-id", "no-cache", "dry-run", "json", "list", "list-bids", "checkout", "update"} {
+	for _, name := range notToResume() {
 		f.Lookup(name).Hidden = true
 	}
 	return cmd
 }
 
-// notResumed are options that are not those of the failed build, and not kept: what is
-// shown, what would run steps once more, and what a terminal is needed for.
-func notResumed() []string {
-	return []string{"progress", "new-build-id", "no-cache", "update", "on-failure", "skip", "dry-run", "json", "list", "list-bids", "checkout", "help", "version"}
+// notToResume are options of a build that make no sense for one that is gone on with.
+func notToResume() []string {
+	return []string{"new-build-id", "no-cache", "update", "dry-run", "json", "list", "list-bids", "checkout"}
 }
+
+// notKept reports whether an option of a build is not one of the build that goes on with
+// it: what is shown, what would run steps once more, and what a terminal is needed for.
+func notKept(option string) bool {
+	return slices.Contains(notToResume(), option) || slices.Contains([]string{"progress", "on-failure", "skip", "help", "version"}, option)
+}
+
+// forHonest reports whether an option gives results names that others go by: of a build
+// with skipped steps they are not to have them, unless that is asked for.
+func forHonest(option string) bool { return option == "push" || option == "success-tag" }
 
 // readFailed reads what the failed build has left, and sets the options.
 func (c *buildCommand) readFailed(cmd *cobra.Command, args []string) error {
-	for _, name := range []string{"new-build-id", "no-cache", "dry-run", "json", "list", "list-bids", "checkout", "update"} {
+	for _, name := range notToResume() {
 		if cmd.Flags().Changed(name) {
 			return cli.Usagef("--%s makes no sense for a build that is gone on with", name)
 		}
@@ -128,12 +137,17 @@ func absolute(files []string) ([]string, error) {
 // applyCommand sets the options of a build that were not given now.
 func (c *buildCommand) applyCommand(cmd *cobra.Command, of *history.Command, files []string) error {
 	f := cmd.Flags()
+	skips := c.resumed.Skip || len(of.Skipped) > 0
 	for name, values := range of.Options {
 		flag := f.Lookup(name)
-		if flag == nil || slices.Contains(notResumed(), name) {
+		if flag == nil || notKept(name) {
 			return cli.Usagef("the build had the option --%s, which this version of carosbuild does not have", name)
 		}
 		if flag.Changed {
+			continue
+		}
+		if skips && forHonest(name) {
+			c.Warnf("--%s of the failed build is left out: it has skipped steps; give it again to have it all the same", name)
 			continue
 		}
 		for _, v := range values {

@@ -57,6 +57,11 @@ func TestCommandComesBack(t *testing.T) {
 		!slices.Equal(again.declFiles, want.Files) || !slices.Equal(again.from, []string{"oci:c"}) {
 		t.Errorf("got %+v", again)
 	}
+	got.Options["push"], got.Options["success-tag"] = []string{"oci:x"}, []string{"a/b:c"}
+	skips, cmd2 := parsed(t, &history.Resumption{ID: "id", Skip: true}, "--success-tag", "mine/x:1")
+	if err := skips.applyCommand(cmd2, &got, nil); err != nil || skips.push != nil || skips.successTag != "mine/x:1" || !strings.Contains(skips.Stderr.(*strings.Builder).String(), "--push of the failed build is left out") {
+		t.Errorf("with --skip: %v, %v, %q, printed %q", err, skips.push, skips.successTag, skips.Stderr)
+	}
 	got.Options["of-another-version"] = []string{"x"}
 	if err := again.applyCommand(cmd, &got, []string{"c.xml"}); err == nil || !strings.Contains(err.Error(), "--of-another-version") {
 		t.Errorf("got %v", err)

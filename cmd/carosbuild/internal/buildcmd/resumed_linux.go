@@ -30,7 +30,7 @@ func (c *buildCommand) commandOf(cmd *cobra.Command, j *buildJob) (history.Comma
 	}
 	out := history.Command{Dir: dir, Files: c.declFiles, Options: map[string][]string{}, Epoch: j.epoch, Skipped: j.skipped}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if slices.Contains(notResumed(), f.Name) {
+		if notKept(f.Name) {
 			return
 		}
 		values := []string{f.Value.String()}
