@@ -82,7 +82,7 @@ func TestNothingOfTheMachine(t *testing.T) {
 		Apt: &plan.Apt{Host: host, Bootstrap: debian.Bootstrap{Suite: "bookworm", Keyring: "/home/secret/key", Mirror: "file:///home/secret", SecurityMirror: "http://me:secret@example.org/"}},
 	}
 	r := Record{
-		Build: "b", Stage: "s", Step: 1, Steps: 1, Kind: "RUN", Status: 1, File: "/home/secret/work/a.xml", World: WorldOf(job, 0),
+		Build: "b", Stage: "s", Step: 1, Steps: 1, Kind: "RUN", Status: 1, File: "/home/secret/project/a.xml", World: WorldOf(job, 0),
 		Text: Redact("curl https://me:secret@example.org/x"), Log: Redact(strings.Repeat("0123456789\n", 1e4)+"via http://secret:1/ and ftp://me:secret@x\n", "http://secret:1/"),
 	}
 	c := marked(t, r)

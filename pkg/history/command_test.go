@@ -20,7 +20,7 @@ func TestCommand(t *testing.T) {
 	}
 	epoch := int64(7)
 	c := Command{
-		Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Dir: "/work", Files: []string{"a.xml"}, Options: map[string][]string{"out": {"a", "b"}}, Withheld: []string{"remote"},
+		Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Dir: "/srv/project", Files: []string{"a.xml"}, Options: map[string][]string{"out": {"a", "b"}}, Withheld: []string{"remote"},
 		Epoch: &epoch, Skipped: []SkippedStep{{Stage: "s", Step: 2, Image: "id", What: "exit status 7"}},
 	}
 	if err := WriteCommand(filepath.Join(logs, "old"), c); err != nil {
