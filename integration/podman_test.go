@@ -128,8 +128,11 @@ func TestPushAndExport(t *testing.T) {
 	}
 	// Pulled by a colleague, who gets a shell in it.
 	colleague := newWorld(t)
-	if r := colleague.carosbuild(t, "shell", ref, "true"); r.status != 2 || !strings.Contains(r.stderr, "carosbuild pull fetches one") {
+	if r := colleague.carosbuild(t, "shell", "theirs:all", "true"); r.status != 2 || !strings.Contains(r.stderr, "carosbuild pull fetches one") {
 		t.Errorf("before the pull: %d %s", r.status, r.stderr)
+	}
+	if diff := cmp.Diff(colleague.ok(t, program(t), "shell", ref, "/bin/sh", "-c", listAll).stdout, listedAll); diff != "" {
+		t.Errorf("shell of what was not pulled (-got +want):\n%s", diff)
 	}
 	if pulled := colleague.ok(t, program(t), "pull", ref, "theirs:all").stdout; pulled != registry+"/caros/all@"+inspected.Digest+"\n" {
 		t.Errorf("pull said %q", pulled)

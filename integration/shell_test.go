@@ -13,7 +13,7 @@ import (
 
 // stepWorld is a script that prints what surrounds a step, without the names of
 // directories of the store.
-const stepWorld = "env | sort; id; pwd; grep -v ' / overlay ' /proc/mounts; cat /etc/resolv.conf; md5sum /etc/hosts; stat -c '%A %u %g' /cache; cut -d: -f1 /proc/net/dev; umask"
+const stepWorld = "env | sort; id; pwd; grep -v ' / overlay ' /proc/mounts | sort; cat /etc/resolv.conf; md5sum /etc/hosts; stat -c '%A %u %g' /cache; cut -d: -f1 /proc/net/dev; umask"
 
 // TestShellIsTheStepsWorld: a shell in what a failed step left has the environment,
 // user, directory, caches, mounts and network of that step.

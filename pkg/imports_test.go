@@ -22,7 +22,7 @@ const module = "github.com/carosio/carosbuild/"
 // listed, and what lies below a listed one. What is listed is imported.
 var allowed = map[string][]string{
 	"cmd/carosbuild":                     {"cmd/carosbuild/internal/buildcmd", "cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/doctorcmd", "cmd/carosbuild/internal/feedcmd", "cmd/carosbuild/internal/imagecmd", "cmd/carosbuild/internal/importcmd", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "cmd/carosbuild/internal/resultcmd", "pkg/decl", "pkg/freshdir", "pkg/progress", "pkg/terminal", "pkg/words", "targets"},
-	"cmd/carosbuild/internal/buildcmd":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/compose", "pkg/confine", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/history", "pkg/layer", "pkg/network", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/rung", "pkg/sandbox", "pkg/source/bitbake", "pkg/source/debian", "pkg/source/git", "pkg/terminal", "pkg/userns", "pkg/words", "pkg/yocto", "targets"},
+	"cmd/carosbuild/internal/buildcmd":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/compose", "pkg/confine", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/failure", "pkg/history", "pkg/layer", "pkg/network", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/rung", "pkg/sandbox", "pkg/source/bitbake", "pkg/source/debian", "pkg/source/git", "pkg/terminal", "pkg/userns", "pkg/words", "pkg/yocto", "targets"},
 	"cmd/carosbuild/internal/cli":        {"cmd/carosbuild/internal/render", "pkg/beneath", "pkg/chroot", "pkg/confine", "pkg/decl", "pkg/disk/damage", "pkg/doctor", "pkg/history", "pkg/layer", "pkg/lazyregexp", "pkg/network", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/runc", "pkg/rung", "pkg/source/debian", "pkg/source/files", "pkg/source/git", "pkg/supervisor", "pkg/terminal", "pkg/userns", "pkg/vm/guest", "pkg/words"},
 	"cmd/carosbuild/internal/complete":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/localstore", "pkg/compose", "pkg/decl", "pkg/disk", "pkg/history", "pkg/qemu"},
 	"cmd/carosbuild/internal/declfile":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/render", "pkg/confine", "pkg/decl", "pkg/disk", "pkg/kas", "pkg/lazyregexp", "pkg/plan", "pkg/progress", "pkg/resolve", "pkg/source/git", "pkg/userns", "pkg/words", "targets"},
@@ -32,7 +32,7 @@ var allowed = map[string][]string{
 	"cmd/carosbuild/internal/imagecmd":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/engine", "pkg/evict", "pkg/fsck", "pkg/history", "pkg/layer", "pkg/oci", "pkg/remedy", "pkg/rung", "pkg/source/debian", "pkg/words"},
 	"cmd/carosbuild/internal/importcmd":  {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "pkg/decl", "pkg/kas", "pkg/wks", "targets"},
 	"cmd/carosbuild/internal/localstore": {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/engine", "pkg/history", "pkg/layer", "pkg/plan", "pkg/remedy", "pkg/rung", "pkg/userns", "pkg/xdg"},
-	"cmd/carosbuild/internal/render":     {"pkg/bytesize", "pkg/decl", "pkg/disk/inspect", "pkg/netfault", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/source/debian", "pkg/source/git", "pkg/terminal", "pkg/words"},
+	"cmd/carosbuild/internal/render":     {"pkg/bytesize", "pkg/decl", "pkg/disk/inspect", "pkg/failure", "pkg/netfault", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/source/debian", "pkg/source/git", "pkg/terminal", "pkg/words"},
 	"cmd/carosbuild/internal/rendertest": {"pkg/terminal"},
 	"cmd/carosbuild/internal/resultcmd":  {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/compose", "pkg/freshdir", "pkg/history", "pkg/layer", "pkg/progress", "pkg/release", "pkg/results", "pkg/serve", "pkg/words"},
 
@@ -44,7 +44,7 @@ var allowed = map[string][]string{
 	"pkg/decl/load":      {"pkg/confine", "pkg/decl"},
 	"pkg/plan":           {"pkg/decl", "pkg/disk/grub", "pkg/key", "pkg/source", "pkg/words", "pkg/yocto"},
 	"pkg/resolve":        {"pkg/confine", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/freshfile", "pkg/fsck", "pkg/key", "pkg/lazyregexp", "pkg/oci", "pkg/plan", "pkg/remedy", "pkg/sealed", "pkg/source", "pkg/words"},
-	"pkg/engine":         {"pkg/beneath", "pkg/evict", "pkg/freshfile", "pkg/inorder", "pkg/key", "pkg/layer", "pkg/lazyregexp", "pkg/oci", "pkg/owner", "pkg/plan", "pkg/progress", "pkg/sandbox", "pkg/source"},
+	"pkg/engine":         {"pkg/beneath", "pkg/evict", "pkg/failure", "pkg/freshfile", "pkg/inorder", "pkg/key", "pkg/layer", "pkg/lazyregexp", "pkg/oci", "pkg/owner", "pkg/plan", "pkg/progress", "pkg/sandbox", "pkg/source"},
 	"pkg/compose":        {"pkg/decl", "pkg/disk", "pkg/freshfile", "pkg/layer", "pkg/lazyregexp", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/words", "pkg/yocto"},
 	"pkg/history":        {"pkg/decl", "pkg/disk", "pkg/evict", "pkg/freshfile", "pkg/fsck", "pkg/key", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/sealed", "pkg/source", "pkg/words"},
 	"pkg/owner":          {"pkg/owner/record"},
@@ -154,13 +154,14 @@ var allowed = map[string][]string{
 	"pkg/engine/remotecache":    {"pkg/engine", "pkg/oci", "pkg/plan"},
 	"pkg/oci/stepcache":         {"pkg/lazyregexp", "pkg/oci"},
 	"pkg/fsck":                  {},
+	"pkg/failure":               {"pkg/decl", "pkg/lazyregexp", "pkg/oci", "pkg/plan", "pkg/sandbox", "pkg/source/debian"},
 }
 
 // owners says which package alone may import an outside module.
 var owners = map[string][]string{
 	"github.com/google/go-containerregistry/": {"pkg/oci", "pkg/oci/ocitest", "pkg/oci/registry"},
 	"go.podman.io/image/":                     {"pkg/oci/registry"},
-	"go.podman.io/storage":                    {"pkg/layer", "pkg/oci/registry", "cmd/carosbuild/internal/cli"}, // registry: configfile; cli: reexec.Init
+	"go.podman.io/storage":                    {"cmd/carosbuild/internal/cli", "pkg/layer", "pkg/oci/registry"}, // registry: configfile; cli: reexec.Init
 	"github.com/pierrec/lz4/":                 {"pkg/disk"},
 	"github.com/opencontainers/runtime-spec/": {"pkg/doctor", "pkg/runc", "pkg/sandbox"},
 	"github.com/elastic/go-seccomp-bpf":       {"pkg/callfilter", "pkg/supervisor"},

@@ -106,7 +106,7 @@ func (b *bench) execute(s engine.State, steps ...plan.Step) (engine.State, error
 
 func (b *bench) job(s engine.State, j plan.Job) (engine.State, error) {
 	b.t.Helper()
-	out, err := b.Execute(b.t.Context(), engine.Task{Job: &j, State: s})
+	out, err := b.Execute(b.t.Context(), engine.Task{BuildID: "b1", Job: &j, State: s})
 	return out.State, err
 }
 

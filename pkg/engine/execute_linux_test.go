@@ -155,7 +155,7 @@ func TestFailingCommand(t *testing.T) {
 	run.Span.Line = 3
 	_, err := b.execute(b.base(), run)
 	got := stepError(t, err)
-	want := &plan.StepError{Stage: "s", Span: run.Span, Kind: "RUN", Text: "text", Status: 7, Tail: []string{"why", "not"}, Log: b.LogPath("s"), Image: "b1:s"}
+	want := &plan.StepError{Stage: "s", Step: 1, Span: run.Span, Kind: "RUN", Text: "text", Status: 7, Tail: []string{"why", "not"}, Log: b.LogPath("s"), Image: "b1:s"}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("error (-got +want):\n%s", diff)
 	}

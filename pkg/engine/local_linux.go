@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/failure"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/plan"
@@ -149,7 +150,7 @@ func (r *jobRun) step(ctx context.Context, i int) (bool, error) {
 	if err := r.do(ctx, s); err != nil {
 		var se *plan.StepError
 		if !errors.As(err, &se) && ctx.Err() == nil {
-			err = &plan.StepError{Stage: r.job.ID, Span: s.Span, Kind: s.Kind, Text: s.Text, Err: err, Tail: r.log.tail(), Log: r.log.path()}
+			err = r.stepError(s, err)
 		}
 		return false, err
 	}
@@ -259,6 +260,7 @@ func (r *jobRun) from(ctx context.Context, a *plan.From) error {
 	if err != nil {
 		return err
 	}
+	failure.Clear(&st.Config) // what is based on a half-done stage has not failed
 	r.state = st
 	return nil
 }

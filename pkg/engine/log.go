@@ -5,6 +5,7 @@ package engine
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,7 +24,8 @@ const (
 type stepLog struct {
 	mu   sync.Mutex
 	file *os.File
-	gaps bool // something could not be written to file
+	gaps bool  // something could not be written to file
+	from int64 // where in file the output of the present step begins
 	line []byte
 	last []string
 	emit func(string)
@@ -66,6 +68,28 @@ func (l *stepLog) title(s string) {
 	l.last = nil
 	_, err := fmt.Fprintf(l.file, "==> %s\n", s)
 	l.check(err)
+	l.from, err = l.file.Seek(0, io.SeekEnd)
+	l.check(err)
+}
+
+// end is the end of the present step's output, of at most so many bytes.
+func (l *stepLog) end(most int64) (string, error) {
+	f, err := os.Open(l.path())
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return "", err
+	}
+	from := max(l.from, size-most)
+	data := make([]byte, max(size-from, 0))
+	n, err := f.ReadAt(data, from)
+	if err == io.EOF {
+		err = nil
+	}
+	return string(data[:n]), err
 }
 
 // check records that something was not written. The step goes on: its result does not

@@ -8,14 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
-	"github.com/carosio/carosbuild/pkg/sandbox"
-
+	"github.com/carosio/carosbuild/pkg/failure"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
 // environment is what the command of a step runs in.
@@ -162,7 +164,8 @@ func execute(ctx context.Context, box Sandbox, w Snapshot, to sandbox.Connection
 // failure is the error for a command with a nonzero exit status. The unfinished stage
 // becomes an image if Failed is set.
 func (r *jobRun) failure(ctx context.Context, s *plan.Step, w Snapshot, status int, more func(*plan.StepError)) error {
-	e := &plan.StepError{Stage: r.job.ID, Span: s.Span, Kind: s.Kind, Text: s.Text, Status: status, Tail: r.log.tail(), Log: r.log.path()}
+	e := r.stepError(s, nil)
+	e.Status = status
 	if more != nil {
 		more(e)
 	}
@@ -172,6 +175,9 @@ func (r *jobRun) failure(ctx context.Context, s *plan.Step, w Snapshot, status i
 	layer, changed, err := w.Commit(ctx, r.job.Epoch)
 	if err == nil {
 		r.addHistory(s, !changed)
+		err = r.markFailed(e)
+	}
+	if err == nil {
 		e.Image, err = r.Failed(ctx, r.job.ID, State{Layer: layer, Config: r.state.Config})
 	}
 	if err != nil {
@@ -180,8 +186,33 @@ func (r *jobRun) failure(ctx context.Context, s *plan.Step, w Snapshot, status i
 	return e
 }
 
-// variablesOf are the variables of a command: a few defaults and the image's own, none
-// of the caller's.
+// stepError is the error for a step.
+func (r *jobRun) stepError(s *plan.Step, err error) *plan.StepError {
+	step := slices.IndexFunc(r.job.Steps, func(o plan.Step) bool { return o.Key == s.Key }) + 1
+	return &plan.StepError{Stage: r.job.ID, Step: step, Span: s.Span, Kind: s.Kind, Text: s.Text, Err: err, Tail: r.log.tail(), Log: r.log.path()}
+}
+
+// mostOfLog is how much of a step's output may be noted in the image of a half-done
+// stage, in bytes.
+const mostOfLog = 64 << 10
+
+// markFailed notes in the configuration how the step failed.
+func (r *jobRun) markFailed(e *plan.StepError) error {
+	log, err := r.log.end(mostOfLog)
+	if err != nil { // it was removed: what is known of it will do
+		log = strings.Join(e.Tail, "\n")
+	}
+	hidden := slices.Collect(maps.Values(r.Proxies))
+	rec := failure.Record{
+		Build: r.buildID, Stage: e.Stage, Step: e.Step, Steps: len(r.job.Steps), Kind: e.Kind, Text: failure.Redact(e.Text),
+		File: e.Span.File, Line: e.Span.Line, Column: e.Span.Col, Status: e.Status, Log: failure.Redact(log, hidden...),
+		World: failure.WorldOf(r.job, e.Step-1),
+	}
+	return rec.Mark(&r.state.Config)
+}
+
+// variablesOf are what a command finds: a few defaults, the image's own, and
+// nothing of the caller's.
 func variablesOf(c *oci.Config, home string, epoch *int64) map[string]string {
 	env := plan.DefaultEnvironment(home, epoch)
 	for _, v := range c.Environ() {

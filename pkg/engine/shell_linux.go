@@ -26,12 +26,16 @@ type Shell struct {
 	Stdin    io.Reader
 	Stdout   io.Writer
 	Stderr   io.Writer
+
+	// Keep, if it is not nil, is called with what the command has left, if that has
+	// changed.
+	Keep func(ctx context.Context, s State) error
 }
 
 // Shell runs a command with the environment, user, directory, caches, mounts and
-// network of a step, and discards its changes, except in caches. For a bootstrap these
-// are those in which its base is configured; the packages that apt installs are not
-// mounted. The result is the command's exit status.
+// network of a step, and throws away what it changes, except in caches and for Keep. Of a
+// bootstrap that is what its base is configured in; the packages that apt installs
+// are not mounted. The result is the command's exit status.
 func (l *Local) Shell(ctx context.Context, sh Shell) (status int, err error) {
 	r := &jobRun{Local: l, job: sh.Job, buildID: sh.BuildID, state: sh.State}
 	step := &plan.Step{Action: &plan.Run{}}
@@ -59,8 +63,26 @@ func (l *Local) Shell(ctx context.Context, sh Shell) (status int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return execute(ctx, l.Sandbox, w, to, sandbox.Command{
+	status, err = execute(ctx, l.Sandbox, w, to, sandbox.Command{
 		ID: fmt.Sprintf("shell-%d", l.Now().UnixNano()), Arch: sh.State.Config.Architecture, Args: sh.Args, Env: sh.Env,
 		Cwd: sh.State.Config.Config.WorkingDir, Terminal: sh.Terminal, Limits: l.Limits, Stdin: sh.Stdin, Stdout: sh.Stdout, Stderr: sh.Stderr,
 	}, around)
+	if err == nil && sh.Keep != nil {
+		err = r.keep(ctx, w, sh)
+	}
+	return status, err
+}
+
+// keep keeps what a shell has changed.
+func (r *jobRun) keep(ctx context.Context, w Snapshot, sh Shell) error {
+	layer, changed, err := w.Commit(ctx, sh.Job.Epoch)
+	if err != nil || !changed {
+		return err
+	}
+	s := State{Layer: layer, Config: sh.State.Config}
+	if s.Layers, err = r.chain(ctx, layer); err != nil {
+		return err
+	}
+	s.Config.AddHistory("# changed in a shell", r.created(), false)
+	return sh.Keep(ctx, s)
 }

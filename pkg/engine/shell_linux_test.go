@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/failure"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
@@ -39,6 +40,10 @@ func TestShellIsInTheWorldOfItsStep(t *testing.T) {
 			func(b *bench) plan.Step { return b.step("RUN", &plan.Run{Args: []string{"x"}}) },
 			plan.Job{Apt: &plan.Apt{Bootstrap: debian.Bootstrap{Suite: "bookworm", Mirror: "file://" + t.TempDir(), SecurityMirror: "none"}}},
 		},
+		"RUN on a bootstrap of a server": {
+			func(b *bench) plan.Step { return b.step("RUN", &plan.Run{Args: []string{"x"}}) },
+			plan.Job{Apt: &plan.Apt{Bootstrap: debian.Bootstrap{Suite: "bookworm", Packages: []string{"x"}, Mirror: "http://deb.example.org/debian"}, Without: []string{"bookworm-updates"}}},
+		},
 		"bitbake": {
 			func(b *bench) plan.Step {
 				return b.step("BITBAKE", &plan.Bitbake{Conf: conf(), Targets: []string{"x"}, User: "web"})
@@ -57,11 +62,15 @@ func TestShellIsInTheWorldOfItsStep(t *testing.T) {
 				failed = s
 				return "", nil
 			}
-			b.box.Program = func(context.Context, sandbox.Command) (int, error) { return 1, nil }
+			b.box.Program = func(_ context.Context, s sandbox.Command) (int, error) {
+				_, err := fmt.Fprint(s.Stdout, "went\nwrong")
+				return 1, err
+			}
 			base := b.base("REDO/source/x=1", "srv/")
 			base.Config.SetEnv("A", "image")
 			base.Config.Config.User, base.Config.Config.WorkingDir = "web", "/srv"
 			tt.job.ID, tt.job.Steps = "s", []plan.Step{tt.step(b)}
+			tt.job.Steps[0].Span.Line = 3
 			_, err := b.job(base, tt.job)
 			if se := stepError(t, err); se.Status != 1 {
 				t.Fatal(err)
@@ -75,11 +84,34 @@ func TestShellIsInTheWorldOfItsStep(t *testing.T) {
 			if diff := cmp.Diff(around(steps[1]), around(steps[0])); diff != "" || len(steps) != 2 {
 				t.Errorf("%d commands (-shell +step):\n%s", len(steps), diff)
 			}
+			checkElsewhere(t, b, failed, steps[0], tt.job)
 		})
 	}
 }
 
-// A shell gets what is asked for besides, and its changes are discarded.
+// checkElsewhere opens a shell in a failed step as a machine does that has its image only.
+func checkElsewhere(t *testing.T, b *bench, failed engine.State, step sandbox.Command, job plan.Job) {
+	t.Helper()
+	rec, ok, err := failure.Read(&failed.Config)
+	if err != nil || !ok {
+		t.Fatalf("the image says %v, %v", ok, err)
+	}
+	if rec.Stage != "s" || rec.Build != "b1" || rec.Step != 1 || rec.Steps != 1 || rec.Status != 1 || rec.Text != job.Steps[0].Text || rec.Line != 3 || rec.Log != "went\nwrong" {
+		t.Errorf("it says %+v", rec)
+	}
+	if job.Apt != nil && strings.HasPrefix(job.Apt.Bootstrap.Mirror, "file:") {
+		return // a mirror that only this machine has
+	}
+	if _, err := b.Shell(t.Context(), engine.Shell{BuildID: rec.Build, Job: rec.Job(), State: failed, Args: []string{"sh"}}); err != nil {
+		t.Fatal(err)
+	}
+	steps := b.box.Steps()
+	if diff := cmp.Diff(around(steps[len(steps)-1]), around(step)); diff != "" {
+		t.Errorf("of the image (-shell +step):\n%s", diff)
+	}
+}
+
+// What a shell is given beside that, and what becomes of its changes.
 func TestShell(t *testing.T) {
 	b := newBench(t)
 	var out bytes.Buffer
@@ -101,6 +133,18 @@ func TestShell(t *testing.T) {
 		t.Errorf("the command is %+v", s)
 	}
 	b.shows(base, "f=1")
+	var kept []engine.State
+	keep := func(_ context.Context, s engine.State) error { kept = append(kept, s); return nil }
+	for _, program := range []func(context.Context, sandbox.Command) (int, error){b.box.Program, nil} { // the second one changes nothing
+		b.box.Program = program
+		if _, err := b.Shell(t.Context(), engine.Shell{Job: job, State: base, Keep: keep, Stdout: &out}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(kept) != 1 || len(kept[0].Config.History) != 1 || len(base.Config.History) != 0 {
+		t.Fatalf("kept %+v", kept)
+	}
+	b.shows(kept[0], "f=1", "new=1")
 	b.box.Program = func(context.Context, sandbox.Command) (int, error) { return 0, errors.New("broken") }
 	if _, err = b.Shell(t.Context(), engine.Shell{Job: job, State: base}); err == nil || err.Error() != "broken" {
 		t.Errorf("error %v", err)

@@ -36,6 +36,7 @@ type BuildInfo struct {
 	Disks       []string `json:"disks,omitempty"`       // ids of those that were written
 	DiskStages  []string `json:"disk_stages,omitempty"` // those that the disks are made from
 	Leaves      []string `json:"leaves,omitempty"`      // stages that no other one needs
+	Skipped     []string `json:"skipped,omitempty"`     // stages based on a step that failed and counts as done
 }
 
 // BuildsDir is where a store's Builds are.
@@ -188,6 +189,7 @@ type StoredStage struct {
 	Used    time.Time // last
 	Owner   string    // of the build, "" where it is not recorded
 	Image   layer.Image
+	Skipped bool // it is based on a step that failed and counts as done
 }
 
 // Name is BUILDID:STAGE.
@@ -225,6 +227,7 @@ func StoredStages(images []layer.Image, b Builds, user string) []StoredStage {
 		if out[i].Started = known[s.BuildID].Started; out[i].Started.IsZero() {
 			out[i].Started = newest[s.BuildID]
 		}
+		out[i].Skipped = s.Status == Done && slices.Contains(known[s.BuildID].Skipped, s.Stage)
 		if out[i].Used = used[s.BuildID]; out[i].Used.Before(out[i].Started) {
 			out[i].Used = out[i].Started
 		}

@@ -113,6 +113,9 @@ func (c *chain) walk(id string) {
 // match finds the stage in the builds that are meant.
 func (c *chain) match(id string) (StoredStage, bool) {
 	for _, s := range c.stored {
+		if s.Skipped && !strings.EqualFold(c.Match, s.BuildID) { // only who names the build can mean it
+			continue
+		}
 		if c.Match != "" && s.Stage == id && MatchBuild(c.Match, s.BuildID) {
 			return s, true
 		}

@@ -20,13 +20,16 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
-// shop is a store with four builds: two of the caller's, one of another user
-// and one that nobody has noted.
+// shop is a store with five builds: three of the caller's, of which one went on after a
+// step that had failed, one of another user and one that nobody has noted.
 func shop(t *testing.T) ([]layer.Image, Builds) {
 	t.Helper()
 	b := Builds{Dir: t.TempDir()}
 	day := func(n int) time.Time { return time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC) }
-	for id, info := range map[string]BuildInfo{"old": {Owner: "me", Started: day(1)}, "new": {Owner: "me", Started: day(2)}, "bobs": {Owner: "bob", Started: day(3)}} {
+	for id, info := range map[string]BuildInfo{
+		"old": {Owner: "me", Started: day(1)}, "new": {Owner: "me", Started: day(2)}, "bobs": {Owner: "bob", Started: day(3)},
+		"skip": {Owner: "me", Started: day(4), Skipped: []string{"middle", "top"}},
+	} {
 		if err := b.Write(id, info); err != nil {
 			t.Fatal(err)
 		}
@@ -37,6 +40,7 @@ func shop(t *testing.T) ([]layer.Image, Builds) {
 		{ID: "ab22" + strings.Repeat("0", 60), Names: []string{ImageName("old", "middle"), "localhost/mine:1"}},
 		{ID: "cc33" + strings.Repeat("0", 60), Names: []string{ImageName("new", "base"), ImageName("new", "top-failure")}},
 		{ID: "dd44" + strings.Repeat("0", 60), Names: []string{ImageName("bobs", "middle")}},
+		{ID: "ff66" + strings.Repeat("0", 60), Names: []string{ImageName("skip", "middle"), ImageName("skip", "middle-start")}},
 		{ID: "ee55" + strings.Repeat("0", 60), Names: []string{ImageName("unnoted", "tool")}, Created: day(1).Add(-time.Hour)},
 	}, b
 }
@@ -67,6 +71,8 @@ func TestEntry(t *testing.T) {
 		{name: "a pattern: the newest of two", entry: Entry{Match: "[no]*"}, target: "beside", want: "base=new:base+0 beside<base+1"},
 		{name: "not of others", entry: Entry{Match: "bobs"}, target: "top", want: "base=bookworm+1 middle<base+1 tool=debian:12+1 top<middle+1"},
 		{name: "of others when asked", entry: Entry{Match: "bobs"}, foreign: true, target: "top", want: "middle=bobs:middle+0 tool=debian:12+1 top<middle+1"},
+		{name: "after a step that failed, by its name", entry: Entry{Match: "SKIP"}, target: "top", want: "middle=skip:middle+0 tool=debian:12+1 top<middle+1"},
+		{name: "after a step that failed, not by a pattern", entry: Entry{Match: "ski*"}, target: "top", want: "base=bookworm+1 middle<base+1 tool=debian:12+1 top<middle+1"},
 		{name: "a broken pattern", entry: Entry{Match: "[n"}, target: "beside", want: "base=bookworm+1 beside<base+1"},
 
 		{name: "upgrade of the target", entry: Entry{Upgrade: "old:middle"}, target: "top", want: "tool=debian:12+1 top=old:middle+1"},
@@ -82,7 +88,7 @@ func TestEntry(t *testing.T) {
 		{name: "the entry stage is not taken from a build", entry: Entry{Upgrade: "debian:12", Stage: "middle", Match: "old"}, target: "top", want: "middle=docker.io/library/debian:12+1 tool=debian:12+1 top<middle+1"},
 
 		{name: "ambiguous", entry: Entry{Upgrade: "ab"}, target: "top", err: "ab may be one of 2 images: ab1100000000 (old:base), ab2200000000 (old:middle)"},
-		{name: "unknown", entry: Entry{Upgrade: "old:none"}, target: "top", err: "no image old:none is stored; there are new:base, new:top-failure, old:base, old:middle, unnoted:tool"},
+		{name: "unknown", entry: Entry{Upgrade: "old:none"}, target: "top", err: "no image old:none is stored; there are skip:middle, new:base, new:top-failure, old:base, old:middle, unnoted:tool"},
 		{name: "of others", entry: Entry{Upgrade: "bobs:middle"}, target: "top", err: "no image bobs:middle is stored; there are"},
 		{name: "of others by the full name", entry: Entry{Upgrade: "localhost/carosbuild/bobs:middle"}, target: "top", err: "no image"},
 		{name: "of others by half of the name", entry: Entry{Upgrade: "carosbuild/bobs:middle"}, target: "top", err: "no image"},
@@ -133,7 +139,7 @@ func TestStoredStages(t *testing.T) {
 	for _, s := range StoredStages(images, builds, "me") {
 		got = append(got, s.Name()+" "+string(s.Status))
 	}
-	want := []string{"new:base done", "new:top-failure failed", "old:base done", "old:middle done", "old:middle-start start", "unnoted:tool done"}
+	want := []string{"skip:middle done", "skip:middle-start start", "new:base done", "new:top-failure failed", "old:base done", "old:middle done", "old:middle-start start", "unnoted:tool done"}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("stages (-got +want):\n%s", diff)
 	}

@@ -12,6 +12,9 @@ func ImageName(buildID, stage string) string {
 	return imagePrefix + buildID + ":" + stage
 }
 
+// FailureName is the name of the image of a half-done stage.
+func FailureName(buildID, stage string) string { return ImageName(buildID, stage) + failureSuffix }
+
 // ParseImageName is the build and the stage that an image of the store is named
 // after, and whether it is that stage's result, its start or its failure; the status
 // is "" for another name.

@@ -143,7 +143,7 @@ func (out *Report) blame(err error) {
 	if !errors.As(err, &se) {
 		return
 	}
-	f := &FailedStep{Stage: se.Stage, Kind: se.Kind, Text: se.Text, Status: se.Status, Tail: se.Tail, Image: se.Image}
+	f := &FailedStep{Stage: se.Stage, Step: se.Step, Kind: se.Kind, Text: se.Text, Status: se.Status, Tail: se.Tail, Image: se.Image, Pushed: se.Pushed}
 	if se.Err != nil {
 		f.Error = se.Err.Error()
 	}

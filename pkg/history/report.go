@@ -57,7 +57,8 @@ const (
 	Failed      Status = "failed" // an image: as it was when a step failed
 	Interrupted Status = "interrupted"
 	NotRun      Status = "not run"
-	Start       Status = "start" // an image: as it was before the stage's own steps
+	Start       Status = "start"   // an image: as it was before the stage's own steps
+	Skipped     Status = "skipped" // a step: it failed and counts as done; an image: based on such a step
 )
 
 // FileReport is a declaration file as it was read.
@@ -115,8 +116,30 @@ type FailedStep struct {
 	Text   string   `json:"text"`
 	Status int      `json:"status,omitempty"` // exit status of the command
 	Error  string   `json:"error,omitempty"`
-	Tail   []string `json:"tail,omitempty"`  // last lines of output
-	Image  string   `json:"image,omitempty"` // BUILDID:STAGE of the half-done stage
+	Tail   []string `json:"tail,omitempty"`   // last lines of output
+	Image  string   `json:"image,omitempty"`  // BUILDID:STAGE of the half-done stage
+	Pushed string   `json:"pushed,omitempty"` // where others find it
+}
+
+// Skip notes that a step failed and counts as done.
+func (r *Report) Skip(stage string, step int) {
+	for _, s := range r.Stages {
+		if s.ID == stage && step > 0 && step <= len(s.Steps) {
+			s.Steps[step-1].Status, s.Steps[step-1].Cached = Skipped, false
+		}
+	}
+}
+
+// FirstSkipped is the first step, by its number from 1, that failed and counts as done.
+func (r *Report) FirstSkipped() (stage string, step int, ok bool) {
+	for _, s := range r.Stages {
+		for i := range s.Steps {
+			if s.Steps[i].Status == Skipped {
+				return s.ID, i + 1, true
+			}
+		}
+	}
+	return "", 0, false
 }
 
 // WriteReport writes a report into a directory, which it makes; a reader sees

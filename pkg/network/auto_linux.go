@@ -19,7 +19,9 @@ type Auto struct {
 	// Apart says that the sandbox's network has its own way out, which does not lead to the
 	// host's loopback.
 	Apart bool
-	Note  func(text string) // called once if the host's network is shared; may be nil
+	// Never has a command go without a network where it would share the host's.
+	Never bool
+	Note  func(text string) // is told, once, that the host's network is shared; may be nil
 
 	mu     sync.Mutex
 	closed *Closed
@@ -29,6 +31,9 @@ type Auto struct {
 // Join connects one command. The first call opens the network.
 func (a *Auto) Join(ctx context.Context) (sandbox.Connection, error) {
 	host := sandbox.Connection{Network: sandbox.HostNetwork, Resolver: a.Resolver}
+	if a.Never && !a.Apart {
+		host = sandbox.Connection{Network: sandbox.NoNetwork}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.Apart || a.shared {
@@ -59,7 +64,11 @@ func (a *Auto) share(ctx context.Context, why error) error {
 		return errors.Join(ctx.Err(), why)
 	}
 	if a.shared = true; a.Note != nil {
-		a.Note(line(why))
+		text := line(why)
+		if a.Never {
+			text = "there is no network: there is only the host's, which it takes --network host to share: " + oneLine(why)
+		}
+		a.Note(text)
 	}
 	return nil
 }

@@ -21,12 +21,15 @@ func TestAuto(t *testing.T) {
 	host := sandbox.Connection{Network: sandbox.HostNetwork, Resolver: resolver}
 	why := &remedy.Error{Tried: "pasta is not installed", Cure: "apt-get install passt"}
 	const line = "steps share the host's network, its loopback included, because they cannot have one of their own: pasta is not installed (remedy: apt-get install passt)"
+	const none = "there is no network: there is only the host's, which it takes --network host to share: pasta is not installed (remedy: apt-get install passt)"
 	for _, tt := range []struct {
 		name  string
 		auto  *Auto
 		notes []string
 	}{
 		{"refused", &Auto{Refused: why}, []string{line}},
+		{"refused, and never shared", &Auto{Refused: why, Never: true}, []string{none}},
+		{"the machine's, and never shared", &Auto{Apart: true, Never: true}, nil},
 		{"the machine's", &Auto{Apart: true}, nil},
 		{"a server that is out of reach", &Auto{Setting: Setting{Servers: []string{"http://127.0.0.2:1"}}}, nil},
 	} {
@@ -40,7 +43,11 @@ func TestAuto(t *testing.T) {
 			for range 3 {
 				wg.Go(func() {
 					got, err := a.Join(t.Context())
-					if diff := cmp.Diff(got, host); diff != "" || err != nil {
+					want := host
+					if a.Never && !a.Apart {
+						want = sandbox.Connection{Network: sandbox.NoNetwork}
+					}
+					if diff := cmp.Diff(got, want); diff != "" || err != nil {
 						t.Errorf("%v (-got +want):\n%s", err, diff)
 					}
 				})

@@ -57,10 +57,11 @@ type Candidate struct {
 
 // Choose selects the image for a platform, wherever it is from: the exact variant,
 // else the best that runs there, else the only one of that architecture. A single
-// image that does not state its platform is accepted.
+// image that does not say what it is for is taken as it is, and any single image for
+// no platform.
 func Choose(all []Candidate, want v1.Platform) (Candidate, error) {
 	all = distinct(all)
-	if len(all) == 1 && all[0].Platform == nil {
+	if len(all) == 1 && (all[0].Platform == nil || want.Equals(anyPlatform())) {
 		return all[0], nil
 	}
 	var fit []Candidate
@@ -91,6 +92,9 @@ func Choose(all []Candidate, want v1.Platform) (Candidate, error) {
 	}
 	return fit[0], nil
 }
+
+// anyPlatform is none in particular.
+func anyPlatform() v1.Platform { return v1.Platform{} }
 
 // ambiguousError is a choice between images with different names.
 type ambiguousError struct{ labels []string }

@@ -14,6 +14,7 @@ import (
 // but of Err only the text.
 type StepError struct {
 	Stage  string       `json:"stage"`
+	Step   int          `json:"step,omitempty"` // its number, from 1; 0 where that is not known
 	Span   finding.Span `json:"at,omitzero"`
 	Kind   string       `json:"kind"`
 	Text   string       `json:"text"`
@@ -21,8 +22,9 @@ type StepError struct {
 	Tail   []string     `json:"tail,omitzero"`    // last lines of its output
 	Log    string       `json:"log,omitempty"`    // file with the whole output
 	Logs   string       `json:"logs,omitempty"`   // directory with the logs of failed tasks, or ""
-	Image  string       `json:"image,omitempty"`  // name of the image with the unfinished stage, or ""
-	Err    error        `json:"-"`                // nil if Status says everything
+	Image  string       `json:"image,omitempty"`  // name of the image with the half-done stage, or ""
+	Pushed string       `json:"pushed,omitempty"` // reference of the same image where others find it, or ""
+	Err    error        `json:"-"`                // nil when Status says it all
 }
 
 func (e *StepError) Error() string {

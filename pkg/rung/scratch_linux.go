@@ -50,7 +50,14 @@ func plainScratch(dir string) (scratch string, release func() error, err error) 
 	}, nil
 }
 
-// sweepScratch removes scratch directories whose lock is free.
+// DiskScratch makes an empty directory below another one, for files that a process leaves
+// nobody and that memory may not hold. It is gone after release; where that is not
+// called, the next DiskScratch removes it.
+func DiskScratch(dir string) (scratch string, release func() error, err error) {
+	return plainScratch(dir)
+}
+
+// sweepScratch removes scratch directories whose lock nobody has.
 func sweepScratch(dir string) error {
 	freshfile.Sweep(dir, scratchPrefix)
 	left, err := filepath.Glob(filepath.Join(dir, scratchPrefix+"*.d"))

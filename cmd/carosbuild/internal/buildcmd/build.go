@@ -14,6 +14,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/diskcmd"
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/history"
 )
 
 // buildCommand is "carosbuild [build]": its flags, and what they lead to.
@@ -22,10 +23,12 @@ type buildCommand struct {
 	runOptions
 	limitOptions
 	cacheOptions
+	endOptions
 	viewOptions
 	diskcmd.DiskFlags
 	diskcmd.VerifyOptions
 	redomatFlags
+	resumed *history.Resumption // nil for a build of its own
 }
 
 // NewBuild is "carosbuild build", by another name too.
@@ -56,6 +59,12 @@ func (c *buildCommand) command(use string) *cobra.Command {
 			return c.run(cmd)
 		},
 	}
+	c.flags(cmd)
+	return cmd
+}
+
+// flags are those of a build.
+func (c *buildCommand) flags(cmd *cobra.Command) {
 	c.planFlags(cmd)
 	f := cmd.Flags()
 	f.StringArrayVarP(&c.Out, "out", "o", nil, "write the disk to this file, block device or pipe, - for standard output; may be repeated; {disk} stands for the disk's id; the ending picks the format: "+strings.Join(disk.Endings(), " "))
@@ -66,10 +75,10 @@ func (c *buildCommand) command(use string) *cobra.Command {
 	c.certOptions.add(c.App, f)
 	c.limitOptions.add(c.App, f)
 	c.addWrite(f)
+	c.endOptions.add(f)
 	c.addOutput(c.App, f)
 	c.VerifyOptions.Add(cmd, c.App)
 	c.redomatFlags.add(f)
-	return cmd
 }
 
 // planFlags are those that decide what a plan looks like.
@@ -108,7 +117,7 @@ func NewPlan(a *cli.App) *cobra.Command {
 
 func (c *buildCommand) run(cmd *cobra.Command) error {
 	ctx := cmd.Context()
-	if resumed, err := c.resume(ctx); resumed || err != nil {
+	if entered, err := c.inside(ctx, cmd); entered || err != nil {
 		return err
 	}
 	c.warnings()
@@ -135,6 +144,9 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if err := c.VerifyOptions.Check(j.disks); err != nil {
 		return err
 	}
+	if err := c.checkPushes(j); err != nil {
+		return err
+	}
 	if err := c.refuseSteps(j, view); err != nil {
 		return err
 	}
@@ -159,6 +171,9 @@ func (c *buildCommand) checkFlags() (id string, err error) {
 		return "", err
 	}
 	if err := c.checkCaches(); err != nil {
+		return "", err
+	}
+	if err := c.checkEnd(); err != nil {
 		return "", err
 	}
 	if !c.dryRun { // which a plan always is, without these flags

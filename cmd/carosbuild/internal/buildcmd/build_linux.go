@@ -32,7 +32,7 @@ func (c *buildCommand) start(cmd *cobra.Command, j *buildJob, view render.Displa
 	if err := checkOwner(c.App, j.store, j.buildID); err != nil {
 		return err
 	}
-	if len(j.disks) == 0 && c.buildID == "" && c.successTag == "" && j.plan.Complete() && !c.noCache && !c.writesCache() { // outside of the namespaces: it is over in no time
+	if len(j.disks) == 0 && c.buildID == "" && c.successTag == "" && j.plan.Complete() && !c.noCache && !c.writesCache() && len(c.push) == 0 { // outside of the namespaces: it is over in no time
 		if names, ok := storedNames(c.App, j); ok {
 			view.Close()
 			return upToDate(c.App, j, names)
@@ -50,23 +50,39 @@ func (c *buildCommand) start(cmd *cobra.Command, j *buildJob, view render.Displa
 		return err
 	}
 	c.know(j)
+	var err error
+	if j.command, err = c.commandOf(cmd, j); err != nil {
+		return err
+	}
+	j.resumed = c.resumed != nil
 	data, err := handOver(c.App, j)
 	if err != nil {
 		return err
 	}
 	view.Close() // the program inside has its own
-	if err := c.EnterWith(cmd, data); err != nil {
+	enter := c.EnterWith
+	if c.onFailure == openShell {
+		enter = c.EnterForeground
+	}
+	if err := enter(cmd, data); err != nil {
 		return err
 	}
 	return c.VerifyOptions.Boot(cmd.Context(), j.disks)
 }
 
-// resume does what was handed over, inside the namespaces. It is false outside of
+// inside does what was handed over, inside the namespaces. It is false outside of
 // them.
-func (c *buildCommand) resume(ctx context.Context) (bool, error) {
+func (c *buildCommand) inside(ctx context.Context, cmd *cobra.Command) (bool, error) {
 	j, err := handed(ctx, c.App)
 	if err != nil || j == nil {
 		return false, err
+	}
+	if c.resumed != nil {
+		c.resumed.ID = j.buildID
+		if err := c.applyCommand(cmd, &j.command, nil); err != nil {
+			return true, err
+		}
+		c.readOnly = len(j.skipped) > 0
 	}
 	if c.dryRun {
 		return true, c.showHanded(ctx, j)
@@ -129,7 +145,7 @@ func (c *buildCommand) know(j *buildJob) {
 	if len(c.Out) > 0 {
 		written = diskcmd.DisksOf(j.disks)
 	}
-	j.info = history.BuildInfo{Owner: c.Owner(), Declaration: c.declNames()}
+	j.info = history.BuildInfo{Owner: c.Owner(), Declaration: c.declNames(), Skipped: j.info.Skipped}
 	for _, k := range written {
 		j.info.Disks = append(j.info.Disks, k.ID)
 	}

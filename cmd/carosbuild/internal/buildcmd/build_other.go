@@ -20,8 +20,10 @@ func (c *buildCommand) start(*cobra.Command, *buildJob, render.Display) error {
 	return cli.NeedsLinux("a build")
 }
 
-// resume has nothing to do: there are no namespaces.
-func (c *buildCommand) resume(context.Context) (bool, error) { return false, nil }
+// inside has nothing to do: there are no namespaces.
+func (c *buildCommand) inside(context.Context, *cobra.Command) (bool, error) { return false, nil }
+
+func (c *buildCommand) skipSteps(*buildJob) error { return nil }
 
 // showPlan prints the plan.
 func (c *buildCommand) showPlan(_ *cobra.Command, j *buildJob) error { return c.printPlan(j, nil) }
@@ -38,3 +40,6 @@ func (noSteps) Lookup(context.Context, string) (engine.State, bool, error) {
 }
 
 func (noSteps) Put(context.Context, string, engine.State) error { return errors.ErrUnsupported }
+
+// terminal reports that no shell can be opened.
+func (c *buildCommand) terminal() bool { return false }

@@ -47,6 +47,9 @@ func (c *buildCommand) plan(ctx context.Context, view render.Display) (*buildJob
 	if err := c.checkStageNetworks(j.plan); err != nil {
 		return nil, err
 	}
+	if err := c.skipSteps(j); err != nil {
+		return nil, err
+	}
 	// Once more, now that the variables in paths are filled in.
 	if err := diskcmd.CheckInputs(c.App, c.declFiles, j.disks, resolve.PlannedReads(j.plan)); err != nil {
 		return nil, err

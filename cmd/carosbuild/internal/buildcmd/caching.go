@@ -28,6 +28,7 @@ type cacheOptions struct {
 	to       []string
 	required bool // that they work
 	only     bool // no step may run
+	readOnly bool // nothing is written, whatever the flags say
 }
 
 // add defines the flags that a plan has, too.
@@ -78,6 +79,9 @@ func (o *cacheOptions) read(variable string) (p cachePlaces, err error) {
 			return p, cli.Usagef("--cache-to %q: %v", text, err)
 		}
 		p.to = append(p.to, t)
+	}
+	if o.readOnly {
+		p.to = nil
 	}
 	for _, ref := range p.from {
 		if err := stepcache.Check(ref); err != nil {

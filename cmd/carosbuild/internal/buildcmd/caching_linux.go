@@ -72,7 +72,7 @@ func (c *buildCommand) share(j *buildJob, e *engine.Engine, l *engine.Local) {
 
 // keeps reports whether a stage's image is to be in the store, even if no step needs it.
 func (j *buildJob) keeps(stage string) bool {
-	if len(j.disks) == 0 && slices.Contains(j.plan.Targets, stage) || stage == j.tagged {
+	if len(j.disks) == 0 && slices.Contains(j.plan.Targets, stage) || stage == j.tagged || slices.Contains(j.pushed, stage) {
 		return true
 	}
 	of := func(a history.Artifact) bool { return a.Stage == stage }

@@ -37,6 +37,14 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 	if err := c.claim(j); err != nil {
 		return err
 	}
+	if len(c.push) > 0 {
+		j.pushed = c.resultStages(j)
+	}
+	release, err := history.Hold(filepath.Join(j.dirs.Logs(), j.buildID))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	rec := history.NewRecorder(j.plan, began)
 	events := rec.Tee(view.Show)
 	if err := c.openShared(ctx, j, store, view, func(text string) {
@@ -49,11 +57,11 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	if err := history.WritePlan(filepath.Join(j.dirs.Logs(), j.buildID), j.plan); err != nil { // for a shell in a stage
+	if err := c.remember(j); err != nil { // it explains, and decides nothing
 		view.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
 	}
-	if err := j.dirs.History().Write(c.historyName(), j.plan, j.buildID); err != nil { // it explains, and decides nothing
-		view.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
+	if err := j.seed(ctx, store, events); err != nil {
+		return err
 	}
 	view.Show(progress.Event{Time: began, Kind: progress.Begun, Text: j.buildID, Stages: len(j.plan.Stages), Steps: j.plan.Steps()})
 	var res *engine.Result
@@ -62,14 +70,30 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 		res, err = c.runAndWrite(ctx, e, j, store)
 		return err
 	})
+	err = errors.Join(err, j.forgetFailures(store, res))
 	if err != nil {
-		return err
+		return c.afterFailure(ctx, e, j, store, view, err)
 	}
 	if err := c.noteNames(j, store, res); err != nil {
 		return err
 	}
+	if err := c.pushResults(ctx, j, store, view, res); err != nil {
+		return err
+	}
 	view.Close()
 	return diskcmd.ShowSummary(c.App, c.summary(j, res, began), c.Results(c.App))
+}
+
+// remember writes down what is built, for a shell in a stage, for a build that goes on
+// with this one, and for why.
+func (c *buildCommand) remember(j *buildJob) error {
+	logs := filepath.Join(j.dirs.Logs(), j.buildID)
+	j.command.Started = j.info.Started
+	err := errors.Join(history.WritePlan(logs, j.plan), history.WriteCommand(logs, j.command))
+	if len(j.skipped) == 0 { // otherwise the keys are no other build's
+		err = errors.Join(err, j.dirs.History().Write(c.historyName(), j.plan, j.buildID))
+	}
+	return err
 }
 
 // claim notes the build, and finds it an id that no other has.
@@ -91,11 +115,7 @@ func (c *buildCommand) summary(j *buildJob, res *engine.Result, began time.Time)
 	if j.notStored(res) {
 		s.Stage = ""
 	}
-	targets := j.plan.Targets
-	if len(c.wanted) == 0 { // otherwise all of them were asked for
-		targets = diskcmd.ResultStages(targets, diskcmd.DisksOf(j.disks))
-	}
-	for _, id := range targets {
+	for _, id := range c.resultStages(j) {
 		if res.Stages[id].Image == "" { // it is where the caches are
 			continue
 		}

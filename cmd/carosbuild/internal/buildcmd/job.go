@@ -42,7 +42,12 @@ type buildJob struct {
 	made     []*compose.DiskImage // disks that were written
 	// root is the root file system of a stage's layer; nil: what the store's files are.
 	root   func(layer string) compose.RootFS
-	tagged string // stage that gets the name of --success-tag, or ""
+	tagged string   // stage that gets the name of --success-tag, or ""
+	pushed []string // stages that are pushed at the end
+
+	command history.Command       // how the build was called
+	skipped []history.SkippedStep // steps that count as done although they failed
+	resumed bool                  // the build has failed before
 }
 
 // newJob finds out where things are. A job that is only looked at may have directories

@@ -31,6 +31,7 @@ type redomatFlags struct {
 	checkoutOnly bool
 	successTag   string
 	shortened    map[string]string // option as given -> in full
+	own          []string          // options of the command that only begin like one of redomat's
 }
 
 // add defines them; other options of redomat are options of a build anyway.
@@ -54,7 +55,7 @@ var redomatOptions = []string{
 // lengthen completes a shortened option of redomat. Options that have come
 // since are to be written out.
 func (c *redomatFlags) lengthen(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-	if slices.Contains(redomatOptions, name) {
+	if slices.Contains(redomatOptions, name) || slices.Contains(c.own, name) {
 		return pflag.NormalizedName(name)
 	}
 	var found []string

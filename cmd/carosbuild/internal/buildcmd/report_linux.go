@@ -26,6 +26,9 @@ func knownReport(a *cli.App, j *buildJob) history.Report {
 // because that cannot be kept: then there is only a word about it.
 func writeReport(a *cli.App, r *history.Report, j *buildJob) {
 	r.Fill(j.report)
+	for _, s := range j.skipped {
+		r.Skip(s.Stage, s.Step)
+	}
 	if r.Status == history.Done {
 		r.Outputs = writtenOutputs(j.disks, j.made)
 	}

@@ -20,6 +20,12 @@ import (
 // Report prints an error in the form that suits its kind, and returns the exit
 // status for it.
 func (a *App) Report(err error) int {
+	if _, ok := errors.AsType[saidError](err); ok {
+		for _, e := range unsaid(err) {
+			a.Say(e)
+		}
+		return a.status(err)
+	}
 	if a.AsJSON() {
 		return a.reportJSON(err)
 	}
@@ -52,6 +58,20 @@ func (a *App) Report(err error) int {
 	a.Say(err)
 	render.Remedies(a.Stderr, err)
 	return a.status(err)
+}
+
+// unsaid are the errors joined with one that was shown.
+func unsaid(err error) []error {
+	if _, ok := errors.AsType[saidError](err); !ok {
+		return []error{err}
+	}
+	var out []error
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			out = append(out, unsaid(e)...)
+		}
+	}
+	return out
 }
 
 // status is the exit status for an error.

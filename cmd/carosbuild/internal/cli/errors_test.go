@@ -83,3 +83,18 @@ func TestReportRegistry(t *testing.T) {
 		}
 	}
 }
+
+// Of an error that was shown, only what was joined with it is printed.
+func TestSaid(t *testing.T) {
+	var out strings.Builder
+	a := &App{Stderr: &out}
+	said := Said(&plan.StepError{Stage: "s", Kind: "RUN", Status: 7})
+	for _, err := range []error{said, errors.Join(said, nil), errors.Join(errors.Join(said, nil))} {
+		if got := a.Report(err); got != ExitFailed || out.String() != "" {
+			t.Errorf("%v: status %d, printed %q", err, got, &out)
+		}
+	}
+	if got := a.Report(errors.Join(errors.Join(said, errors.New("one")), errors.New("two"))); got != ExitFailed || out.String() != "carosbuild: one\ncarosbuild: two\n" {
+		t.Errorf("status %d, printed %q", got, &out)
+	}
+}

@@ -68,3 +68,11 @@ func Exactly(n int) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+// saidError is an error that was shown.
+type saidError struct{ error }
+
+func (e saidError) Unwrap() error { return e.error }
+
+// Said makes an error one of which only the exit status is left to be told.
+func Said(err error) error { return saidError{err} }

@@ -37,6 +37,11 @@ func (a *App) EnterWith(cmd *cobra.Command, data []byte) error {
 	return a.enterNamespaces(cmd, false, data)
 }
 
+// EnterForeground is EnterWith for a command that may read from the terminal.
+func (a *App) EnterForeground(cmd *cobra.Command, data []byte) error {
+	return a.enterNamespaces(cmd, true, data)
+}
+
 func (a *App) enterNamespaces(cmd *cobra.Command, foreground bool, data []byte) error {
 	// The signals that this program gets end the inner one.
 	h := a.Host()

@@ -102,6 +102,9 @@ func imageRows(ctx context.Context, a *cli.App, s *layer.Store, p layer.Paths, w
 			info = localstore.BuildInfo(ctx, a, st.BuildID)
 			infos[st.BuildID] = info
 		}
+		if st.Skipped {
+			st.Status = history.Skipped
+		}
 		rows = append(rows, imageRow{
 			BuildID: st.BuildID, Stage: st.Stage, Image: st.Image.ID, Created: st.Image.Created, Started: st.Started, Owner: st.Owner,
 			Size: size, Status: st.Status, Failed: st.Status == history.Failed, Declaration: info.Declaration, Target: targetOf(info, st.Stage), pulled: info.Pulled,

@@ -27,8 +27,8 @@ func NewPush(a *cli.App) *cobra.Command {
 			"  carosbuild push oci:some/directory registry.example.org/caros/base:1",
 		Args: cli.Exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkDestination(args[1]); err != nil {
-				return err
+			if err := registry.CheckDestination(args[1]); err != nil {
+				return cli.Usage(err)
 			}
 			return t.run(a, cmd, args[0], func(ctx context.Context, from oci.Images, r registry.Client, image string, o oci.PushOptions) error {
 				h, err := r.Push(ctx, from, image, args[1], o)
@@ -41,21 +41,6 @@ func NewPush(a *cli.App) *cobra.Command {
 	}
 	t.flags(a, cmd, "compression of the layers: gzip or zstd")
 	return cmd
-}
-
-// checkDestination refuses a name without a registry, which would mean a public one.
-func checkDestination(to string) error {
-	name := strings.TrimPrefix(to, "docker://")
-	registry, repository, _ := strings.Cut(name, "/")
-	switch {
-	case strings.HasPrefix(name, "https://"), strings.HasPrefix(name, "http://"):
-		return cli.Usagef("push to %q: leave out the %s", to, name[:strings.Index(name, "//")+2])
-	case repository == "":
-		return cli.Usagef("push to %q: the registry or the repository is missing: want REGISTRY/REPOSITORY[:TAG]", to)
-	case !strings.ContainsAny(registry, ".:") && registry != "localhost":
-		return cli.Usagef("push to %q: the registry is missing; docker.io/%s is on the public one", to, name)
-	}
-	return nil
 }
 
 // NewExport is "carosbuild export".

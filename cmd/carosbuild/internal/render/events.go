@@ -46,7 +46,7 @@ func (e *Event) At(s finding.Span) { e.File, e.Line, e.Column = s.File, s.Line, 
 
 // StepEvent is a failed step.
 func StepEvent(s *plan.StepError) Event {
-	e := Event{Event: progress.Event{Kind: ErrorEvent, Stage: s.Stage}, Log: s.Log, Image: s.Image, Tail: s.Tail}
+	e := Event{Event: progress.Event{Kind: ErrorEvent, Stage: s.Stage}, Log: s.Log, Image: s.Image, Pushed: s.Pushed, Tail: s.Tail}
 	e.At(s.Span)
 	what := fmt.Sprintf("exit status %d", s.Status)
 	if s.Err != nil {

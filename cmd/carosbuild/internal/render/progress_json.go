@@ -31,7 +31,8 @@ type Event struct {
 	Column int      `json:"column,omitempty"`
 	Hint   string   `json:"hint,omitempty"`
 	Log    string   `json:"log,omitempty"`
-	Image  string   `json:"image,omitempty"` // BUILDID:STAGE of the half-done stage
+	Image  string   `json:"image,omitempty"`  // BUILDID:STAGE of the half-done stage
+	Pushed string   `json:"pushed,omitempty"` // where others find it
 	Tail   []string `json:"tail,omitempty"`
 
 	// Of an output; sizes in bytes.

@@ -110,5 +110,11 @@ func StepError(w io.Writer, e *plan.StepError, sources []decl.Source, color, tai
 	if e.Image != "" {
 		hint(w, "look inside:", "carosbuild shell "+QuoteArg(e.Image))
 	}
+	if e.Pushed != "" {
+		hint(w, "elsewhere:", "carosbuild shell "+QuoteArg(e.Pushed))
+	}
+	if build, _, ok := strings.Cut(e.Image, ":"); ok {
+		hint(w, "go on:", "carosbuild resume "+QuoteArg(build)+", with --skip at the step after")
+	}
 	return err
 }

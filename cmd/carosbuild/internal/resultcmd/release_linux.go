@@ -110,6 +110,9 @@ func (c *releaseCommand) run(ctx context.Context, s *layer.Store, d cli.Dirs, na
 	if b.report == nil || b.report.Status != history.Done {
 		return fmt.Errorf("build %s has not finished, or has no report", b.id)
 	}
+	if stage, step, skipped := b.report.FirstSkipped(); skipped {
+		return fmt.Errorf("build %s is not what its declaration says: step %d of stage %s failed and counts as done; build it without resume --skip", b.id, step, stage)
+	}
 	r, err := c.describe(ctx, b)
 	if err != nil {
 		return err
