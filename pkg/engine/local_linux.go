@@ -41,6 +41,7 @@ type Local struct {
 	LogPath     func(stage string) string // of the file with its output
 	Resolver    []byte                    // resolv.conf of commands that have the host's network, or none
 	Network     Network                   // of commands that ask for none in particular; nil: the host's
+	Offline     bool                      // no command has a network, whatever its stage asks for
 	// Certificates are those of authorities that commands are to trust, in PEM; nil: those of
 	// the root that they run in.
 	Certificates []byte

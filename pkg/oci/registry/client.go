@@ -25,6 +25,9 @@ type Client struct {
 	Store     Store               // the local store; nil: there is none
 	Insecure  []string            // hosts, with port, that may be spoken to without TLS; this machine always may
 	Transport http.RoundTripper   // nil: one with the system's certificates
+	// Around puts something in front of the transport that reaches hosts; nil: nothing.
+	Around    func(http.RoundTripper) http.RoundTripper
+	Layout    string // directory of an OCI layout that is asked first for images named by digest, "" for none
 	UserAgent string
 	Deadlines Deadlines
 	Scratch   string // directory in which a compressed archive is unpacked; "" means the system's

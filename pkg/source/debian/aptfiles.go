@@ -42,7 +42,7 @@ func (b Bootstrap) AptFiles(h Host, without []string, relay string) (StepFiles, 
 	for _, o := range []struct{ name, value string }{
 		{"Acquire::http::Proxy", forStep(h.HTTPProxy, relay)},
 		{"Acquire::https::Proxy", forStep(h.HTTPSProxy, relay)},
-		{"Acquire::Check-Valid-Until", falseIf(h.IgnoreValidUntil || b.Snapshot != "")},
+		{"Acquire::Check-Valid-Until", falseIf(h.IgnoreValidUntil || b.Snapshot != "" || h.Vendored != "")},
 		{"Acquire::Check-Date", falseIf(h.IgnoreDate)},
 	} {
 		if strings.ContainsAny(o.value, "\"\n\\") {
@@ -78,6 +78,9 @@ func (s *stepApt) address(a archive) string {
 			dir += "-security"
 		}
 		s.dirs[dir] = path.Clean(u.Path)
+		if s.host.Vendored != "" { // as from a server: packages stay where apt keeps them
+			return "copy:" + dir
+		}
 		return "file:" + dir
 	}
 	if _, ok := s.host.loginFor(u); ok {

@@ -191,6 +191,16 @@ type archive struct {
 // and its security updates. Suites that are a part of another one, unstable and
 // experimental have neither.
 func (b Bootstrap) archives(h Host) ([]archive, error) {
+	list, err := b.suites(h)
+	if h.Vendored != "" {
+		for i := range list {
+			list[i].URL = vendoredURL(h.Vendored, list[i].Public)
+		}
+	}
+	return list, err
+}
+
+func (b Bootstrap) suites(h Host) ([]archive, error) {
 	d, _ := distributionOf(b.Suite)
 	part := h.of(d)
 	public, publicSecurity := d.public(b.arch())

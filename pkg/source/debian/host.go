@@ -48,6 +48,10 @@ type Host struct {
 	IgnoreValidUntil bool `json:"ignore_valid_until,omitempty"` // apt's Acquire::Check-Valid-Until is false
 	IgnoreDate       bool `json:"ignore_date,omitempty"`        // apt's Acquire::Check-Date is false
 
+	// Vendored is a directory with what Export has written, "" for none. All archives are
+	// read from there, and from no mirror.
+	Vendored string `json:"-"`
+
 	logins []login
 }
 
@@ -98,7 +102,7 @@ func ReadHost(root string, env func(string) string) (Host, error) {
 // Public is h as every machine and every step may see it: without passwords, the
 // proxies that need one, and the paths of keyrings.
 func (h Host) Public() Host {
-	h.Keyrings, h.UbuntuKeyrings, h.logins = nil, nil, nil
+	h.Keyrings, h.UbuntuKeyrings, h.logins, h.Vendored = nil, nil, nil, ""
 	for _, p := range []*string{&h.HTTPProxy, &h.HTTPSProxy} {
 		if hasLogin(*p) {
 			*p = ""

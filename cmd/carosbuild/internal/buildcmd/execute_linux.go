@@ -152,7 +152,7 @@ type steps struct {
 // local runs steps on this machine. It is to be closed.
 func local(ctx context.Context, a *cli.App, j *buildJob, store *layer.Store, of steps, view render.Display, events func(progress.Event)) (*engine.Local, func() error, error) {
 	note := func(text string) { events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }
-	room, line, err := a.OpenRoom(ctx, j.dirs, j.dirs.State, store, cli.RoomOptions{Jobs: of.jobs, StepMemory: of.limits.Memory, Note: note})
+	room, line, err := a.OpenRoom(ctx, j.dirs, j.dirs.State, store, cli.RoomOptions{Jobs: of.jobs, StepMemory: of.limits.Memory, Offline: a.Offline, Note: note})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -186,6 +186,9 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 	if room.Resolver != nil {
 		resolver = room.Resolver
 	}
+	if a.Offline {
+		network = sandbox.NoNetwork
+	}
 	to, err := openNetwork(ctx, a, room, host, network, resolver, note)
 	if err != nil {
 		return nil, nil, err
@@ -199,7 +202,7 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 		Snapshots: snapshots, Chains: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: puller(a, j, store), Packages: fetcher, Host: host, Relay: to.relay, Reach: room.Reach,
 		Git: a.GitCache(j.dirs, view), Holder: holder, CacheDir: j.dirs.Cache, Scratch: room.Scratch,
 		LogPath:  func(stage string) string { return filepath.Join(j.dirs.Logs(), j.buildID, history.LogName(stage)) },
-		Resolver: resolver, Network: to.auto, Proxies: to.proxies, Now: time.Now, CacheOwners: store.Owners(), CacheSuffix: a.Rung(ctx).Store.Suffix,
+		Resolver: resolver, Network: to.auto, Offline: a.Offline, Proxies: to.proxies, Now: time.Now, CacheOwners: store.Owners(), CacheSuffix: a.Rung(ctx).Store.Suffix,
 	}
 	return l, to.close, nil
 }

@@ -99,6 +99,9 @@ func handed(ctx context.Context, a *cli.App) (*buildJob, error) {
 	for _, d := range h.Disks {
 		j.disks = append(j.disks, diskcmd.DiskOutputs{Disk: d.Disk, Why: d.Why, Outs: d.Outs})
 	}
+	for _, d := range h.Report.Downloads {
+		a.Downloads.Add(d)
+	}
 	j.openCache()
 	return j, nil
 }
