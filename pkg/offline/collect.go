@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"time"
@@ -31,6 +32,7 @@ type Sources struct {
 	Git      *git.Cache
 	Find     func(ctx context.Context, ref, arch string) (oci.Source, error)
 	Now      func() time.Time
+	Recorded string                   // directory with what apt in steps has fetched, see debian.Host.Record; "" for none
 	Program  string                   // version
 	Note     func(stage, text string) // what the folder is going to lack
 }
@@ -49,6 +51,9 @@ func Collect(ctx context.Context, s Sources, p *plan.Plan, dir string) (Collecte
 	err := freshdir.Make(dir, func(tmp string) (err error) {
 		c := collector{Sources: s, dir: tmp, debs: map[string]bool{}, images: map[string]bool{}, commits: map[string][]string{}}
 		if err := c.all(ctx, p); err != nil {
+			return err
+		}
+		if err := c.addRecorded(); err != nil {
 			return err
 		}
 		out, err = c.finish(ctx)
@@ -93,7 +98,7 @@ func (c *collector) step(ctx context.Context, j *plan.Job, s *plan.Step) error {
 	switch a := s.Action.(type) {
 	case *plan.Bootstrap:
 		for _, p := range a.Packages.Packages {
-			c.debs[p.Sum] = true
+			c.debs[path.Base(p.Filename)] = true
 		}
 		return c.Packages.Export(ctx, a.Wanted, c.Host, c.Now(), a.Packages, filepath.Join(c.dir, debianName))
 	case *plan.From:
@@ -131,6 +136,48 @@ func (c *collector) image(ctx context.Context, j *plan.Job, a *plan.From) error 
 	}
 	c.list.Images = append(c.list.Images, ImageName{Name: a.Image, Pinned: a.Pinned})
 	return nil
+}
+
+// addRecorded adds what apt in steps has fetched. Where a bootstrap has read another state
+// of an index, the one that apt has read counts.
+func (c *collector) addRecorded() error {
+	if c.Recorded == "" {
+		return nil
+	}
+	return filepath.WalkDir(c.Recorded, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		rel, err := filepath.Rel(c.Recorded, name)
+		if err != nil {
+			return err
+		}
+		if filepath.Ext(rel) == ".deb" {
+			c.debs[filepath.Base(rel)] = true
+		}
+		to := filepath.Join(c.dir, debianName, rel)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return copyFile(name, to)
+	})
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
 
 // finish writes the list.

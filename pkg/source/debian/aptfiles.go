@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
+	"github.com/carosio/carosbuild/pkg/source/debian/aptmethod"
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
@@ -18,6 +19,9 @@ type StepFiles struct {
 	Files map[string]string // by absolute path below RunDir
 	Dirs  map[string]string // directories of the host, by absolute path below RunDir
 }
+
+// aptMethod is the program by which apt in a step "fetches" from vendored archives.
+const aptMethod = RunDir + "/apt-method"
 
 // hostRE are the names of servers that can be part of an option's name.
 var hostRE = lazyregexp.New(`^[a-z0-9][a-z0-9.-]*$`)
@@ -53,7 +57,16 @@ func (b Bootstrap) AptFiles(h Host, without []string, relay string) (StepFiles, 
 		}
 	}
 	conf.WriteString(step.exceptions())
-	return StepFiles{Files: map[string]string{AptConfig: conf.String(), list: sources}, Dirs: step.dirs}, nil
+	files := map[string]string{list: sources}
+	if h.Vendored != "" || h.recording != nil { // differences between two states of an index are of no use later
+		conf.WriteString("Acquire::PDiffs \"false\";\n")
+	}
+	if len(step.vendored) > 0 {
+		files[aptMethod] = aptmethod.Script(step.vendored)
+		fmt.Fprintf(&conf, "Dir::Bin::Methods::http \"%s\";\nDir::Bin::Methods::https \"%[1]s\";\n", aptMethod)
+	}
+	files[AptConfig] = conf.String()
+	return StepFiles{Files: files, Dirs: step.dirs}, nil
 }
 
 // stepApt works out what apt in a step is told of the host's mirrors.
@@ -62,33 +75,41 @@ type stepApt struct {
 	relay   string
 	main    archive
 	dirs    map[string]string
-	through []string // servers that the relay knows a password for
+	through []string // servers that the relay knows a password for, or all that it records
+
+	vendored []aptmethod.Archive
 }
 
 // address is how a step names an archive: a directory of the host has a place
 // of its own there, and a mirror with a password a plain address.
 func (s *stepApt) address(a archive) string {
-	u, err := url.Parse(a.URL)
+	u, err := url.Parse(a.Mirror)
 	if err != nil { // checked before
-		return a.URL
+		return a.Mirror
 	}
-	if u.Scheme == "file" {
-		dir := RunDir + "/mirror"
+	at, err := url.Parse(a.URL)
+	if err != nil {
+		return a.Mirror
+	}
+	dir := RunDir + "/mirror"
+	if at.Scheme == "file" {
 		if a.Security && a.URL != s.main.URL {
 			dir += "-security"
 		}
-		s.dirs[dir] = path.Clean(u.Path)
-		if s.host.Vendored != "" { // as from a server: packages stay where apt keeps them
-			return "copy:" + dir
-		}
+		s.dirs[dir] = path.Clean(at.Path)
+	}
+	if u.Scheme == "file" {
 		return "file:" + dir
 	}
-	if _, ok := s.host.loginFor(u); ok {
+	if s.host.Vendored != "" {
+		s.vendored = append(s.vendored, aptmethod.Archive{Address: u.Host + strings.TrimRight(u.EscapedPath(), "/"), Dir: dir})
+	}
+	if _, ok := s.host.loginFor(u); ok || s.host.recording != nil {
 		u.Scheme = "http"
 		s.through = append(s.through, strings.ToLower(u.Hostname()))
 		return u.String()
 	}
-	return a.URL
+	return a.Mirror
 }
 
 // exceptions are the servers that have other proxies than the rest.

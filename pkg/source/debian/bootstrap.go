@@ -181,6 +181,7 @@ func Arch(goarch string) string {
 type archive struct {
 	Suite    string
 	URL      string // where it is read from, no slash at the end
+	Mirror   string // the same, but for Host.Vendored
 	Public   string // what the result's sources.list names
 	Security bool
 	Updates  bool // may be absent
@@ -192,8 +193,9 @@ type archive struct {
 // experimental have neither.
 func (b Bootstrap) archives(h Host) ([]archive, error) {
 	list, err := b.suites(h)
-	if h.Vendored != "" {
-		for i := range list {
+	for i := range list {
+		list[i].Mirror = list[i].URL
+		if h.Vendored != "" {
 			list[i].URL = vendoredURL(h.Vendored, list[i].Public)
 		}
 	}

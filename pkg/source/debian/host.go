@@ -52,7 +52,8 @@ type Host struct {
 	// read from there, and from no mirror.
 	Vendored string `json:"-"`
 
-	logins []login
+	logins    []login
+	recording *recording // nil: nothing is recorded
 }
 
 // ReadHost reads the apt configuration under root ("/" but for tests): sources
@@ -102,7 +103,7 @@ func ReadHost(root string, env func(string) string) (Host, error) {
 // Public is h as every machine and every step may see it: without passwords, the
 // proxies that need one, and the paths of keyrings.
 func (h Host) Public() Host {
-	h.Keyrings, h.UbuntuKeyrings, h.logins, h.Vendored = nil, nil, nil, ""
+	h.Keyrings, h.UbuntuKeyrings, h.logins, h.Vendored, h.recording = nil, nil, nil, "", nil
 	for _, p := range []*string{&h.HTTPProxy, &h.HTTPSProxy} {
 		if hasLogin(*p) {
 			*p = ""

@@ -175,6 +175,11 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 	if err != nil {
 		return nil, nil, err
 	}
+	if j.recorded != "" {
+		if host, err = host.Record(j.recorded, bootstraps(j.plan)); err != nil {
+			return nil, nil, err
+		}
+	}
 	resolver, err := os.ReadFile("/etc/resolv.conf")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		note("steps cannot resolve host names: " + err.Error())

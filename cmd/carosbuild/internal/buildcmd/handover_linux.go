@@ -27,6 +27,8 @@ type handover struct {
 	Info    history.BuildInfo `json:"info"`
 	Report  history.Report    `json:"report"` // what of it is known before the build
 	Tagged  string            `json:"tagged,omitempty"`
+	// Recorded is buildJob.recorded.
+	Recorded string `json:"recorded,omitempty"`
 	// Sources and Origins are the texts that messages quote.
 	Sources []decl.Source `json:"sources"`
 	Origins []decl.Source `json:"origins,omitempty"`
@@ -41,7 +43,7 @@ type handedDisk struct {
 // handOver encodes what the inner program needs.
 func handOver(a *cli.App, j *buildJob) ([]byte, error) {
 	h := handover{
-		Plan: j.plan, BuildID: j.buildID, Info: j.info, Report: j.report, Tagged: j.tagged, Sources: a.Files, Origins: a.Origins,
+		Plan: j.plan, BuildID: j.buildID, Info: j.info, Report: j.report, Tagged: j.tagged, Recorded: j.recorded, Sources: a.Files, Origins: a.Origins,
 	}
 	for _, d := range j.disks {
 		h.Disks = append(h.Disks, handedDisk{Disk: d.Disk, Why: d.Why, Outs: d.Outs})
@@ -96,6 +98,7 @@ func handed(ctx context.Context, a *cli.App) (*buildJob, error) {
 	}
 	a.Files, a.Origins = h.Sources, h.Origins
 	j.buildID, j.plan, j.info, j.report, j.tagged = h.BuildID, h.Plan, h.Info, h.Report, h.Tagged
+	j.recorded = h.Recorded
 	for _, d := range h.Disks {
 		j.disks = append(j.disks, diskcmd.DiskOutputs{Disk: d.Disk, Why: d.Why, Outs: d.Outs})
 	}

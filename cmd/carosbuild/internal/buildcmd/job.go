@@ -41,9 +41,10 @@ type buildJob struct {
 	report   history.Report       // what of it is known before the build
 	made     []*compose.DiskImage // disks that were written
 	// root is the root file system of a stage's layer; nil: what the store's files are.
-	root    func(layer string) compose.RootFS
-	lacking error  // what a build without a network lacks
-	tagged  string // stage that gets the name of --success-tag, or ""
+	root     func(layer string) compose.RootFS
+	recorded string // directory for what apt in steps fetches, "" where it is not kept
+	lacking  error  // what a build without a network lacks
+	tagged   string // stage that gets the name of --success-tag, or ""
 }
 
 // newJob finds out where things are. A job that is only looked at may have directories

@@ -8,6 +8,8 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/offline"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
 // lacking is an offline.LackingError where a build without a network lacks something.
@@ -30,4 +32,15 @@ func (c *buildCommand) lacking(ctx context.Context, j *buildJob, view render.Dis
 		return nil, err
 	}
 	return &offline.LackingError{Needs: needs}, nil
+}
+
+// bootstraps are those that the stages of a plan are based on.
+func bootstraps(p *plan.Plan) []debian.Bootstrap {
+	var all []debian.Bootstrap
+	for i := range p.Stages {
+		if a := p.Stages[i].Apt; a != nil {
+			all = append(all, a.Bootstrap)
+		}
+	}
+	return all
 }

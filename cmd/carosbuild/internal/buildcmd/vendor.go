@@ -5,6 +5,8 @@ package buildcmd
 import (
 	"context"
 	"fmt"
+	"os"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,18 +21,21 @@ import (
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/resolve"
+	"github.com/carosio/carosbuild/pkg/sandbox"
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // vendorCommand is "carosbuild vendor".
 type vendorCommand struct {
-	planner
-	to string
+	*buildCommand
+	to    string
+	steps bool // run them, to see what apt fetches
 }
 
 // NewVendor is "carosbuild vendor".
 func NewVendor(a *cli.App) *cobra.Command {
-	c := &vendorCommand{planner: planner{App: a}}
+	c := &vendorCommand{buildCommand: newBuild(a)}
+	c.noCache, c.forget, c.network, c.jobs = true, true, string(sandbox.AutoNetwork), runtime.NumCPU()
 	cmd := &cobra.Command{
 		ValidArgsFunction: complete.Args(a, complete.Declarations),
 		Use:               "vendor FILE... --to DIR",
@@ -46,18 +51,25 @@ written if there is none (see carosbuild lock). Bring both to the other machine.
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.declFiles = args
-			return c.run(cmd.Context())
+			return c.run(cmd)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&c.to, "to", "", "folder to write, which must not exist or be empty")
+	f.BoolVar(&c.steps, "steps", false, "run all steps, and add the packages that apt in them fetches from the mirrors of the bootstraps")
+	c.certOptions.add(c.App, f)
+	c.limitOptions.add(c.App, f)
 	declfile.RemoteFlag(f, &c.remotes)
 	declfile.HiddenKasFlags(c.App, f)
 	declfile.ConfineFlag(c.App, f)
 	return cmd
 }
 
-func (c *vendorCommand) run(ctx context.Context) error {
+func (c *vendorCommand) run(cmd *cobra.Command) error {
+	ctx := cmd.Context()
+	if resumed, err := c.resume(ctx); resumed || err != nil {
+		return err
+	}
 	if c.to == "" {
 		return cli.Usagef("where to? name a folder with --to")
 	}
@@ -69,10 +81,28 @@ func (c *vendorCommand) run(ctx context.Context) error {
 		return err
 	}
 	defer view.Close()
-	j, p, lock, err := c.plan(ctx, view)
+	j, lock, err := c.plan(ctx, view)
 	if err != nil {
 		return err
 	}
+	if c.steps {
+		if j.recorded, err = os.MkdirTemp(j.dirs.Cache, "vendor-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(j.recorded)
+		if err := c.start(cmd, j, view); err != nil {
+			return err
+		}
+		if view, err = c.NewDisplay(); err != nil {
+			return err
+		}
+		defer view.Close()
+	}
+	return c.collect(ctx, j, lock, view)
+}
+
+// collect makes the folder, and writes the lock file if there is to be a new one.
+func (c *vendorCommand) collect(ctx context.Context, j *buildJob, lock *resolve.Lock, view render.Display) error {
 	note := func(stage, text string) {
 		view.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Stage: stage, Text: text})
 	}
@@ -83,8 +113,8 @@ func (c *vendorCommand) run(ctx context.Context) error {
 	registry := c.Registry(j.store)
 	registry.Events = c.Transfers(view)
 	got, err := offline.Collect(ctx, offline.Sources{
-		Packages: fetcher, Host: host, Git: c.GitCache(j.dirs, view), Find: registry.Find, Now: time.Now, Program: c.Version, Note: note,
-	}, p, c.to)
+		Packages: fetcher, Host: host, Git: c.GitCache(j.dirs, view), Find: registry.Find, Now: time.Now, Program: c.Version, Note: note, Recorded: j.recorded,
+	}, j.plan, c.to)
 	if err != nil {
 		return err
 	}
@@ -101,38 +131,42 @@ func (c *vendorCommand) run(ctx context.Context) error {
 	return err
 }
 
-// plan is the plan of all stages, with the versions of the lock file. A lock is to be
-// written if it is not nil.
-func (c *vendorCommand) plan(ctx context.Context, view render.Display) (*buildJob, *plan.Plan, *resolve.Lock, error) {
+// plan plans all stages, with the versions of the lock file. A lock is to be written if it
+// is not nil.
+func (c *vendorCommand) plan(ctx context.Context, view render.Display) (*buildJob, *resolve.Lock, error) {
+	if _, err := c.checkFlags(); err != nil {
+		return nil, nil, err
+	}
 	j, err := c.loadJob(ctx, false)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	var targets []string
 	for _, s := range j.decl.Stages {
 		targets = append(targets, s.ID)
 	}
 	if len(targets) == 0 {
-		return nil, nil, nil, cli.Usagef("the declaration has no stages")
+		return nil, nil, cli.Usagef("the declaration has no stages")
 	}
 	old, err := c.readLock()
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	r, err := c.resolver(j, view, old)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	r.Locked = old != nil // what is vendored is what the lock file says
-	res, err := r.Resolve(ctx, j.decl, targets)
-	if err != nil {
-		return nil, nil, nil, err
+	if j.resolved, err = r.Resolve(ctx, j.decl, targets); err != nil {
+		return nil, nil, err
 	}
 	view.Show(progress.Event{Time: time.Now(), Kind: progress.ProgressEnd, Text: readIndices})
-	p, err := plan.NewPlan(j.decl, targets, res.Facts)
-	if err != nil || old != nil {
-		return j, p, nil, err
+	j.resolved.Network = c.network
+	j.openCache()
+	j.buildID = cli.DefaultBuildID(time.Now(), c.Owner())
+	if j.plan, err = plan.NewPlan(j.decl, targets, j.resolved.Facts); err != nil || old != nil {
+		return j, nil, err
 	}
-	lock, err := res.Lock(j.decl, targets)
-	return j, p, lock, err
+	lock, err := j.resolved.Lock(j.decl, targets)
+	return j, lock, err
 }
