@@ -56,16 +56,34 @@ func Lacking(ctx context.Context, p *plan.Plan, here Here) ([]Need, error) {
 	for i := range p.Stages {
 		j := &p.Stages[i]
 		for k := firstToRun(j); k < len(j.Steps); k++ {
-			what, err := here.lacks(ctx, &j.Steps[k])
+			what := unknown(&j.Steps[k])
+			more, err := here.lacks(ctx, &j.Steps[k])
 			if err != nil {
 				return nil, fmt.Errorf("stage %s: %w", j.ID, err)
 			}
-			for _, w := range what {
-				all = append(all, Need{Stage: j.ID, At: j.Steps[k].Span, What: w})
-			}
+			all = append(all, needs(j, k, append(what, more...))...)
 		}
 	}
 	return all, nil
+}
+
+// Unknown is all of which a plan does not say what it is, because it was not looked up.
+func Unknown(p *plan.Plan) []Need {
+	var all []Need
+	for i := range p.Stages {
+		for k := range p.Stages[i].Steps {
+			all = append(all, needs(&p.Stages[i], k, unknown(&p.Stages[i].Steps[k]))...)
+		}
+	}
+	return all
+}
+
+func needs(j *plan.Job, k int, what []string) []Need {
+	var all []Need
+	for _, w := range what {
+		all = append(all, Need{Stage: j.ID, At: j.Steps[k].Span, What: w})
+	}
+	return all
 }
 
 // firstToRun is the first step after the last one whose result is stored.
@@ -78,10 +96,36 @@ func firstToRun(j *plan.Job) int {
 	return 0
 }
 
-func (h Here) lacks(ctx context.Context, s *plan.Step) ([]string, error) {
+// unknown is what a step names and was not looked up, with the reason if that is another
+// than that no server was asked.
+func unknown(s *plan.Step) []string {
+	why := "neither a lock file nor an earlier build says "
+	reason := ""
 	if s.Unresolved != "" && !download.IsClosed(s.Unresolved) {
-		return []string{s.Unresolved}, nil
+		reason = " (" + s.Unresolved + ")"
 	}
+	switch a := s.Action.(type) {
+	case *plan.From:
+		if a.Pinned == "" {
+			return []string{"image " + a.Image + ": " + why + "which digest this is" + reason}
+		}
+	case *plan.Bootstrap:
+		if a.Packages == nil {
+			return []string{fmt.Sprintf("packages of %s for %s: %swhich these are%s", a.Wanted.Suite, a.Wanted.Arch, why, reason)}
+		}
+	case *plan.Reposync:
+		var out []string
+		for _, t := range a.Trees {
+			if t.Commit == "" {
+				out = append(out, fmt.Sprintf("revision %s of %s: %swhich commit this is%s", t.Revision, t.URL, why, reason))
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+func (h Here) lacks(ctx context.Context, s *plan.Step) ([]string, error) {
 	switch a := s.Action.(type) {
 	case *plan.From:
 		return h.lacksImage(a)
@@ -94,10 +138,7 @@ func (h Here) lacks(ctx context.Context, s *plan.Step) ([]string, error) {
 }
 
 func (h Here) lacksImage(a *plan.From) ([]string, error) {
-	if a.Pinned == "" {
-		return []string{fmt.Sprintf("image %s: neither a lock file nor an earlier build says which digest this is", a.Image)}, nil
-	}
-	if h.Local(a.Pinned) {
+	if a.Pinned == "" || h.Local(a.Pinned) {
 		return nil, nil
 	}
 	ok, err := h.Image(a.Pinned, a.Arch)
@@ -109,7 +150,7 @@ func (h Here) lacksImage(a *plan.From) ([]string, error) {
 
 func (h Here) lacksPackages(a *plan.Bootstrap) ([]string, error) {
 	if a.Packages == nil {
-		return []string{fmt.Sprintf("packages of %s for %s: neither a lock file nor an earlier build says which these are", a.Wanted.Suite, a.Wanted.Arch)}, nil
+		return nil, nil
 	}
 	lacking, err := h.Packages.Lacking(a.Packages)
 	var out []string
@@ -123,7 +164,6 @@ func (h Here) lacksTrees(ctx context.Context, a *plan.Reposync) ([]string, error
 	var out []string
 	for i, t := range a.Trees {
 		if t.Commit == "" {
-			out = append(out, fmt.Sprintf("revision %s of %s: neither a lock file nor an earlier build says which commit this is", t.Revision, t.URL))
 			continue
 		}
 		lacking, err := h.Git.Lacking(ctx, a.From[i:i+1])

@@ -20,9 +20,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/sandbox"
+	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
 // build runs the plan and writes the disks, inside the namespaces.
@@ -255,4 +257,15 @@ func (c *buildCommand) writeDisks(ctx context.Context, e *engine.Engine, j *buil
 		}
 	}
 	return diskcmd.WriteDisks(ctx, comp, j.disks, roots, c.Stdout)
+}
+
+// bootstraps are those that the stages of a plan are based on.
+func bootstraps(p *plan.Plan) []debian.Bootstrap {
+	var all []debian.Bootstrap
+	for i := range p.Stages {
+		if a := p.Stages[i].Apt; a != nil {
+			all = append(all, a.Bootstrap)
+		}
+	}
+	return all
 }

@@ -9,8 +9,17 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/offline"
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/source/debian"
+	"github.com/carosio/carosbuild/pkg/resolve"
 )
+
+// unknown is an offline.LackingError about what could not be looked up without a network.
+func (c *planner) unknown(j *buildJob, res *resolve.Resolved, targets []string) error {
+	p, err := plan.NewPlan(j.decl, targets, res.Facts)
+	if err != nil {
+		return err
+	}
+	return &offline.LackingError{Needs: offline.Unknown(p)}
+}
 
 // lacking is an offline.LackingError where a build without a network lacks something.
 func (c *buildCommand) lacking(ctx context.Context, j *buildJob, view render.Display) (lacking error, err error) {
@@ -32,15 +41,4 @@ func (c *buildCommand) lacking(ctx context.Context, j *buildJob, view render.Dis
 		return nil, err
 	}
 	return &offline.LackingError{Needs: needs}, nil
-}
-
-// bootstraps are those that the stages of a plan are based on.
-func bootstraps(p *plan.Plan) []debian.Bootstrap {
-	var all []debian.Bootstrap
-	for i := range p.Stages {
-		if a := p.Stages[i].Apt; a != nil {
-			all = append(all, a.Bootstrap)
-		}
-	}
-	return all
 }
