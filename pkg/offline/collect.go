@@ -32,7 +32,6 @@ type Sources struct {
 	Git      *git.Cache
 	Find     func(ctx context.Context, ref, arch string) (oci.Source, error)
 	Now      func() time.Time
-	Recorded string                   // directory with what apt in steps has fetched, see debian.Host.Record; "" for none
 	Program  string                   // version
 	Note     func(stage, text string) // what the folder is going to lack
 }
@@ -45,15 +44,19 @@ type Collected struct {
 }
 
 // Collect makes a folder with what the steps of a plan need, whether their results are
-// cached or not. The folder must not exist yet, or be empty.
-func Collect(ctx context.Context, s Sources, p *plan.Plan, dir string) (Collected, error) {
+// cached or not. The folder must not exist yet, or be empty. Open gives the sources; before
+// that, it may put into the directory of parts of mirrors what Collect would not find.
+func Collect(ctx context.Context, p *plan.Plan, dir string, open func(debian string) (Sources, error)) (Collected, error) {
 	var out Collected
 	err := freshdir.Make(dir, func(tmp string) (err error) {
-		c := collector{Sources: s, dir: tmp, debs: map[string]bool{}, images: map[string]bool{}, commits: map[string][]string{}}
-		if err := c.all(ctx, p); err != nil {
+		if err := os.Chmod(tmp, 0o755); err != nil { // apt in a step reads it as another account
 			return err
 		}
-		if err := c.addRecorded(); err != nil {
+		c := collector{dir: tmp, images: map[string]bool{}, commits: map[string][]string{}}
+		if c.Sources, err = open(filepath.Join(tmp, debianName)); err != nil {
+			return err
+		}
+		if err := c.all(ctx, p); err != nil {
 			return err
 		}
 		out, err = c.finish(ctx)
@@ -67,15 +70,11 @@ type collector struct {
 	Sources
 	dir     string
 	list    list
-	debs    map[string]bool
 	images  map[string]bool
 	commits map[string][]string // by address
 }
 
 func (c *collector) all(ctx context.Context, p *plan.Plan) error {
-	if err := os.Chmod(c.dir, 0o755); err != nil { // apt in a step reads it as another account
-		return err
-	}
 	for i := range p.Stages {
 		j := &p.Stages[i]
 		for k := range j.Steps {
@@ -97,9 +96,6 @@ func (c *collector) all(ctx context.Context, p *plan.Plan) error {
 func (c *collector) step(ctx context.Context, j *plan.Job, s *plan.Step) error {
 	switch a := s.Action.(type) {
 	case *plan.Bootstrap:
-		for _, p := range a.Packages.Packages {
-			c.debs[path.Base(p.Filename)] = true
-		}
 		return c.Packages.Export(ctx, a.Wanted, c.Host, c.Now(), a.Packages, filepath.Join(c.dir, debianName))
 	case *plan.From:
 		return c.image(ctx, j, a)
@@ -138,51 +134,9 @@ func (c *collector) image(ctx context.Context, j *plan.Job, a *plan.From) error 
 	return nil
 }
 
-// addRecorded adds what apt in steps has fetched. Where a bootstrap has read another state
-// of an index, the one that apt has read counts.
-func (c *collector) addRecorded() error {
-	if c.Recorded == "" {
-		return nil
-	}
-	return filepath.WalkDir(c.Recorded, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		rel, err := filepath.Rel(c.Recorded, name)
-		if err != nil {
-			return err
-		}
-		if filepath.Ext(rel) == ".deb" {
-			c.debs[filepath.Base(rel)] = true
-		}
-		to := filepath.Join(c.dir, debianName, rel)
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return err
-		}
-		if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return copyFile(name, to)
-	})
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
-}
-
 // finish writes the list.
 func (c *collector) finish(ctx context.Context) (Collected, error) {
-	out := Collected{Packages: len(c.debs), Images: len(c.list.Images)}
+	out := Collected{Images: len(c.list.Images)}
 	for _, ids := range c.commits {
 		out.Commits += len(ids)
 	}
@@ -203,6 +157,9 @@ func (c *collector) finish(ctx context.Context) (Collected, error) {
 			return err
 		}
 		out.Files++
+		if path.Ext(f.Path) == ".deb" {
+			out.Packages++
+		}
 		out.Size += f.Size
 		c.list.Files = append(c.list.Files, f)
 		return nil

@@ -40,7 +40,8 @@ func vendoredURL(dir, public string) string {
 }
 
 // Export writes what a build of b that comes to r needs into a directory: its packages, and
-// the release files and indices as the mirrors have them now, verified as in Resolve.
+// the release files and indices as the mirrors have them now, verified as in Resolve. A
+// release file that is there already stays, with the indices that came with it.
 func (f *Fetcher) Export(ctx context.Context, b Bootstrap, h Host, now time.Time, r *Resolution, dir string) error {
 	if err := f.Fetch(ctx, r); err != nil {
 		return err
@@ -76,34 +77,17 @@ func (f *Fetcher) Export(ctx context.Context, b Bootstrap, h Host, now time.Time
 
 // exportArchive writes a suite's release files and indices below a directory.
 func (f *Fetcher) exportArchive(ctx context.Context, q asked, a archive, dir string) error {
-	rel, err := f.readRelease(ctx, q, a)
-	if a.Updates && isMissing(err) {
-		return nil
+	dists := filepath.Join(dir, "dists", filepath.FromSlash(a.Suite))
+	own := a
+	own.URL = (&url.URL{Scheme: "file", Path: dir}).String()
+	rel, err := f.readRelease(ctx, q, own)
+	if isMissing(err) {
+		if rel, err = f.exportRelease(ctx, q, a, dists); a.Updates && isMissing(err) {
+			return nil
+		}
 	}
 	if err != nil {
 		return q.explain(a, err, isMissing(err))
-	}
-	dists := filepath.Join(dir, "dists", filepath.FromSlash(a.Suite))
-	address := a.URL + "/dists/" + a.Suite + "/"
-	found := false
-	for _, name := range []string{"InRelease", "Release", "Release.gpg"} {
-		message, err := f.revalidate(ctx, address+name)
-		if isMissing(err) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("read the release file: %w", err)
-		}
-		found = true
-		if err := writeFile(filepath.Join(dists, name), message); err != nil {
-			return err
-		}
-		if name == "InRelease" {
-			break
-		}
-	}
-	if !found {
-		return fmt.Errorf("%s is gone", redact(address))
 	}
 	for _, arch := range append([]string{q.b.arch()}, q.b.foreign()...) {
 		for _, c := range q.b.components() {
@@ -115,6 +99,39 @@ func (f *Fetcher) exportArchive(ctx context.Context, q asked, a archive, dir str
 	return nil
 }
 
+// exportRelease writes the files that say what a suite has.
+func (f *Fetcher) exportRelease(ctx context.Context, q asked, a archive, dists string) (release, error) {
+	rel, err := f.readRelease(ctx, q, a)
+	if err != nil {
+		return rel, err
+	}
+	found := 0
+	for _, name := range []string{"InRelease", "Release", "Release.gpg"} {
+		message, err := f.revalidate(ctx, a.URL+"/dists/"+a.Suite+"/"+name)
+		if isMissing(err) {
+			continue
+		}
+		if err == nil {
+			err = writeFile(filepath.Join(dists, name), message)
+		}
+		if err != nil {
+			return rel, fmt.Errorf("read the release file: %w", err)
+		}
+		if found++; name == "InRelease" {
+			break
+		}
+	}
+	if found == 0 {
+		return rel, fmt.Errorf("%s has no release file of %s any more", redact(a.URL), a.Suite)
+	}
+	return rel, nil
+}
+
+func there(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
+}
+
 // exportIndex writes the list of a component's packages, compressed as it is.
 func (f *Fetcher) exportIndex(ctx context.Context, a archive, rel release, component, arch, dists string) error {
 	file, packed, _, err := rel.index(component, arch)
@@ -123,6 +140,9 @@ func (f *Fetcher) exportIndex(ctx context.Context, a archive, rel release, compo
 	}
 	base := a.URL + "/dists/" + a.Suite + "/"
 	hashed := path.Join(path.Dir(file), "by-hash", field.SumName(packed.Sum), packed.Sum)
+	if there(filepath.Join(dists, filepath.FromSlash(file))) || there(filepath.Join(dists, filepath.FromSlash(hashed))) {
+		return nil
+	}
 	archived := f.indexPath(packed.Sum) + ".packed"
 	none := func(int64) {}
 	if rel.ByHash {

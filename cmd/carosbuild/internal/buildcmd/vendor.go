@@ -5,7 +5,6 @@ package buildcmd
 import (
 	"context"
 	"fmt"
-	"os"
 	"runtime"
 	"time"
 
@@ -80,45 +79,24 @@ func (c *vendorCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	defer view.Close()
 	j, lock, err := c.plan(ctx, view)
 	if err != nil {
+		view.Close()
 		return err
 	}
-	if c.steps {
-		if j.recorded, err = os.MkdirTemp(j.dirs.Cache, "vendor-"); err != nil {
-			return err
+	got, err := offline.Collect(ctx, j.plan, c.to, func(debian string) (offline.Sources, error) {
+		if err := c.beforehand(cmd, j, debian, view); err != nil {
+			return offline.Sources{}, err
 		}
-		defer os.RemoveAll(j.recorded)
-		if err := c.start(cmd, j, view); err != nil {
-			return err
+		if view, err = c.NewDisplay(); err != nil { // that of the steps is closed
+			return offline.Sources{}, err
 		}
-		if view, err = c.NewDisplay(); err != nil {
-			return err
-		}
-		defer view.Close()
-	}
-	return c.collect(ctx, j, lock, view)
-}
-
-// collect makes the folder, and writes the lock file if there is to be a new one.
-func (c *vendorCommand) collect(ctx context.Context, j *buildJob, lock *resolve.Lock, view render.Display) error {
-	note := func(stage, text string) {
-		view.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Stage: stage, Text: text})
-	}
-	fetcher, host, err := fetcher(c.App, j.dirs, view)
-	if err != nil {
-		return err
-	}
-	registry := c.Registry(j.store)
-	registry.Events = c.Transfers(view)
-	got, err := offline.Collect(ctx, offline.Sources{
-		Packages: fetcher, Host: host, Git: c.GitCache(j.dirs, view), Find: registry.Find, Now: time.Now, Program: c.Version, Note: note, Recorded: j.recorded,
-	}, j.plan, c.to)
-	if err != nil {
-		return err
-	}
+		return c.sources(j, view)
+	})
 	view.Close()
+	if err != nil {
+		return err
+	}
 	if lock != nil {
 		path := declfile.LockPath(c.declFiles)
 		if err := lock.Write(path); err != nil {
@@ -129,6 +107,19 @@ func (c *vendorCommand) collect(ctx context.Context, j *buildJob, lock *resolve.
 	_, err = fmt.Fprintf(c.Stdout, "%s: %s, %s, %s, %s in %s\n", c.to, words.Count(got.Packages, "package"), words.Count(got.Images, "image"),
 		words.Count(got.Commits, "commit"), bytesize.Format(got.Size), words.Count(got.Files, "file"))
 	return err
+}
+
+// sources are where the folder's parts come from.
+func (c *vendorCommand) sources(j *buildJob, view render.Display) (offline.Sources, error) {
+	fetcher, host, err := fetcher(c.App, j.dirs, view)
+	registry := c.Registry(j.store)
+	registry.Events = c.Transfers(view)
+	return offline.Sources{
+		Packages: fetcher, Host: host, Git: c.GitCache(j.dirs, view), Find: registry.Find, Now: time.Now, Program: c.Version,
+		Note: func(stage, text string) {
+			view.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Stage: stage, Text: text})
+		},
+	}, err
 }
 
 // plan plans all stages, with the versions of the lock file. A lock is to be written if it
