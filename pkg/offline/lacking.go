@@ -3,6 +3,7 @@
 package offline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -32,18 +33,21 @@ type Need struct {
 }
 
 // LackingError says what a build without a network lacks.
-type LackingError struct{ Needs []Need }
+type LackingError struct {
+	Needs []Need
+	Cure  string // "" is that for a build
+}
 
 func (e *LackingError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "--offline: %s that the build needs and that this machine does not have:", words.Count(len(e.Needs), "thing"))
+	fmt.Fprintf(&b, "--offline: this machine lacks %s:", words.Count(len(e.Needs), "thing"))
 	for i, n := range e.Needs {
 		if i == 0 || n.Stage != e.Needs[i-1].Stage || n.At != e.Needs[i-1].At {
 			fmt.Fprintf(&b, "\n  %s:%d:%d: stage %s:", finding.Escape(n.At.File), n.At.Line, n.At.Col, n.Stage)
 		}
 		b.WriteString("\n    " + n.What)
 	}
-	fmt.Fprintf(&b, "\n%-12s %s", "remedy:", "build once without --offline, or bring a folder that carosbuild vendor has written, and name it with --vendor")
+	fmt.Fprintf(&b, "\n%-12s %s", "remedy:", cmp.Or(e.Cure, "build once without --offline, or bring a folder that carosbuild vendor has written, and name it with --vendor"))
 	return b.String()
 }
 

@@ -63,7 +63,7 @@ func TestLacking(t *testing.T) {
 	}
 	lacking := &LackingError{Needs: got}
 	text := lacking.Error()
-	for _, line := range []string{"6 things", "\n  a.xml:2:3: stage images:\n    image a:1", "\n  a.xml:8:3: stage trees:\n    revision main of https://g/b: neither a lock file nor an earlier build says which commit this is\n    commit 12", "carosbuild vendor", "\nremedy:"} {
+	for _, line := range []string{"lacks 6 things:", "\n  a.xml:2:3: stage images:\n    image a:1", "\n  a.xml:8:3: stage trees:\n    revision main of https://g/b: neither a lock file nor an earlier build says which commit this is\n    commit 12", "carosbuild vendor", "\nremedy:"} {
 		if !strings.Contains(text, line) {
 			t.Errorf("no %q in\n%s", line, text)
 		}

@@ -223,11 +223,11 @@ func (c *diskCommand) lacking(j *diskJob) error {
 	var needs []offline.Need
 	for _, stage := range slices.Sorted(maps.Keys(j.sources)) {
 		if source := j.sources[stage]; !isStored(source) && !oci.IsLocal(source) {
-			needs = append(needs, offline.Need{Stage: stage, At: j.disks[0].Disk.Span, What: "image " + source + ": it is in a registry (carosbuild pull IMAGE --to oci:DIR fetches it)"})
+			needs = append(needs, offline.Need{Stage: stage, At: j.disks[0].Disk.Span, What: "image " + source + ", which is in a registry"})
 		}
 	}
 	if len(needs) == 0 {
 		return nil
 	}
-	return &offline.LackingError{Needs: needs}
+	return &offline.LackingError{Needs: needs, Cure: "fetch them with carosbuild pull IMAGE --to oci:DIR where there is a network, and name oci:DIR here"}
 }
