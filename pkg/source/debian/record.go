@@ -59,7 +59,7 @@ func (r *recording) of(u *url.URL) (a recordedArchive, rest string, ok bool) {
 		return a, "", false
 	}
 	for _, a := range r.archives {
-		if rest, ok := strings.CutPrefix(u.Path, a.path+"/"); ok && strings.ToLower(u.Host) == a.host && fs.ValidPath(rest) && !strings.Contains(rest, "\\") {
+		if rest, ok := strings.CutPrefix(u.Path, a.path+"/"); ok && strings.ToLower(u.Host) == a.host && fs.ValidPath(rest) && rest != "." && !strings.Contains(rest, "\\") {
 			return a, rest, true
 		}
 	}

@@ -177,3 +177,20 @@ func TestRecord(t *testing.T) {
 		t.Errorf("recorded: %v", slices.Sorted(maps.Keys(got)))
 	}
 }
+
+// TestRecordedNames: what a step asks for names no file outside of the folder.
+func TestRecordedNames(t *testing.T) {
+	h, err := Host{Mirror: "https://m.example.org/debian"}.Record(t.TempDir(), []Bootstrap{{Suite: "sid", Arch: "amd64"}})
+	must(t, err)
+	for path, want := range map[string]string{
+		"/debian/pool/a_1.deb": "pool/a_1.deb", "/debian/../x": "", "/debian/pool/../../x": "", "/debian//etc/passwd": "", "/debian/": "", "/debian": "", "/debian/.": "", "/other/x": "", `/debian/a\..\b`: "",
+	} {
+		_, got, _ := h.recording.of(&url.URL{Scheme: "http", Host: "M.example.org", Path: path})
+		if got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+	if _, _, ok := h.recording.of(&url.URL{Scheme: "http", Host: "other.example.org", Path: "/debian/a"}); ok {
+		t.Error("another host is recorded")
+	}
+}
