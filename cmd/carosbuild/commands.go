@@ -38,7 +38,7 @@ func command(a *cli.App) *cobra.Command {
 	root.PersistentFlags().StringVar(&a.Progress, "progress", a.Env("PROGRESS", "auto"), "how to show progress: auto, tty, plain, json or quiet")
 	a.SandboxFlags(root)
 	root.AddCommand(
-		buildcmd.NewBuild(a, "build FILE..."), buildcmd.NewPlan(a), buildcmd.NewWhy(a), buildcmd.NewLock(a), buildcmd.NewCheckout(a), buildcmd.NewKas(a), importcmd.New(a), schemaCommand(a),
+		buildcmd.NewBuild(a, "build FILE..."), buildcmd.NewPlan(a), buildcmd.NewWhy(a), buildcmd.NewLock(a), buildcmd.NewVendor(a), buildcmd.NewCheckout(a), buildcmd.NewKas(a), importcmd.New(a), schemaCommand(a),
 		diskcmd.NewDisk(a), diskcmd.NewInspect(a), diskcmd.NewDiff(a), diskcmd.NewBoot(a),
 		feedcmd.New(a), targetsCommand(a), versionCommand(a), manCommand(a),
 	)

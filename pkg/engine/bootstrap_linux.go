@@ -89,7 +89,11 @@ func (l *Local) runDir(name string, files map[string]string) (string, error) {
 		if err != nil || !filepath.IsLocal(rel) {
 			return "", fmt.Errorf("files for the sandbox: %s is not below %s", path, debian.RunDir)
 		}
-		if err := os.WriteFile(filepath.Join(dir, rel), []byte(content), 0o644); err != nil {
+		mode := os.FileMode(0o644)
+		if strings.HasPrefix(content, "#!") { // a program
+			mode = 0o755
+		}
+		if err := os.WriteFile(filepath.Join(dir, rel), []byte(content), mode); err != nil {
 			return "", fmt.Errorf("files for the sandbox: %w", err)
 		}
 	}

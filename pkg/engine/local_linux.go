@@ -44,6 +44,7 @@ type Local struct {
 	LogPath     func(stage string) string // of a stage's log
 	Resolver    []byte                    // resolv.conf for commands that have the host's network, or none
 	Network     Network                   // for commands that name none; nil: the host's
+	Offline     bool                      // no command has a network, whatever its stage asks for
 	// Certificates are those of the authorities that commands trust, in PEM; nil: those of
 	// the root that they run in.
 	Certificates []byte

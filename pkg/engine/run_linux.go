@@ -36,6 +36,9 @@ func (r *jobRun) environmentOf(s *plan.Step, root string) (environment, error) {
 		return environment{}, err
 	}
 	w := environment{user: user, env: variablesOf(&r.state.Config, user.Home, r.job.Epoch), network: cmp.Or(sandbox.Network(r.job.Network), sandbox.AutoNetwork)}
+	if r.Offline {
+		w.network = sandbox.NoNetwork
+	}
 	caches := r.job.Caches
 	switch s.Action.(type) {
 	case *plan.Bootstrap:

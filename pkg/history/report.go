@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/download"
 	"github.com/carosio/carosbuild/pkg/freshfile"
 	"github.com/carosio/carosbuild/pkg/plan"
 )
@@ -30,22 +31,23 @@ const maxReport = 64 << 20
 // Report is what a build did, as it is kept beside its logs. Times are UTC,
 // sizes bytes, digests SHA-256 in hexadecimal digits.
 type Report struct {
-	Schema       int            `json:"schema"`
-	Program      string         `json:"program"` // version that wrote it
-	BuildID      string         `json:"build_id"`
-	Status       Status         `json:"status"`
-	Error        string         `json:"error,omitempty"`
-	Start        time.Time      `json:"start"`
-	End          time.Time      `json:"end"`
-	Declarations []FileReport   `json:"declarations"`
-	Targets      []string       `json:"targets"`
-	Disk         string         `json:"disk,omitempty"` // id of the one that was written, "" for several: each output names its own
-	Stages       []StageReport  `json:"stages"`         // each after those it needs
-	Outputs      []Output       `json:"outputs,omitempty"`
-	Trees        []plan.GitTree `json:"trees,omitempty"`
-	Artifacts    []Artifact     `json:"artifacts,omitempty"` // as declared
-	Feeds        []Artifact     `json:"feeds,omitempty"`     // as declared; Name is empty
-	Failed       *FailedStep    `json:"failed,omitempty"`
+	Schema       int               `json:"schema"`
+	Program      string            `json:"program"` // version that wrote it
+	BuildID      string            `json:"build_id"`
+	Status       Status            `json:"status"`
+	Error        string            `json:"error,omitempty"`
+	Start        time.Time         `json:"start"`
+	End          time.Time         `json:"end"`
+	Declarations []FileReport      `json:"declarations"`
+	Targets      []string          `json:"targets"`
+	Disk         string            `json:"disk,omitempty"` // id of the one that was written, "" for several: each output names its own
+	Stages       []StageReport     `json:"stages"`         // each after those it needs
+	Outputs      []Output          `json:"outputs,omitempty"`
+	Trees        []plan.GitTree    `json:"trees,omitempty"`
+	Downloads    []download.Record `json:"downloads,omitempty"` // what the program fetched, not what steps did
+	Artifacts    []Artifact        `json:"artifacts,omitempty"` // as declared
+	Feeds        []Artifact        `json:"feeds,omitempty"`     // as declared; Name is empty
+	Failed       *FailedStep       `json:"failed,omitempty"`
 }
 
 // Status says how far a build, a stage, a step or what an image holds has come.

@@ -91,13 +91,17 @@ func writeLayout(ctx context.Context, img v1.Image, dir, tag string, whole func(
 	if err != nil {
 		return err
 	}
+	kind, err := img.MediaType()
+	if err != nil {
+		return err
+	}
 	var last v1.Descriptor
 	for _, doc := range [][]byte{config, manifest} {
 		h, n, err := v1.SHA256(bytes.NewReader(doc))
 		if err != nil {
 			return err
 		}
-		last = v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: h, Size: n}
+		last = v1.Descriptor{MediaType: kind, Digest: h, Size: n}
 		if err := exportBlob(ctx, dir, h, func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(doc)), nil }); err != nil {
 			return err
 		}

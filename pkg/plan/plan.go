@@ -153,6 +153,20 @@ func (p *Plan) MarkCached(stored func(key string) (bool, error)) error {
 	return nil
 }
 
+// Uncached is the plan with no step marked as cached.
+func (p *Plan) Uncached() *Plan {
+	out := *p
+	out.Stages = slices.Clone(p.Stages)
+	for i := range out.Stages {
+		j := &out.Stages[i]
+		j.Steps = slices.Clone(j.Steps)
+		for k := range j.Steps {
+			j.Steps[k].Cached = false
+		}
+	}
+	return &out
+}
+
 // Complete reports whether every stage's last step is marked as cached.
 func (p *Plan) Complete() bool {
 	for _, j := range p.Stages {

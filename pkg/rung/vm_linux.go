@@ -35,7 +35,7 @@ func virtualMachine() Rung {
 	}
 	detail := func(h Host) string { return "with " + kernelAtHand(h, "/") }
 	return Rung{
-		Name: "vm", Cost: "slow: each command starts a virtual machine, and without KVM runs about ten times as long",
+		Name: VM, Cost: "slow: each command starts a virtual machine, and without KVM runs about ten times as long",
 		How: userns.Plain, Look: look, Try: look, Snapshots: []snapshot.Kind{snapshot.Copy}, Store: Store{"-vm", owner.Own{}},
 		Detail: detail,
 		Prepare: func() error {
@@ -180,7 +180,10 @@ func tryMachine(ctx context.Context, kernel string) error {
 	return nil
 }
 
-// kernelSuite is the Debian suite of the machines' kernel.
+// VM is the name of the sandbox with virtual machines.
+const VM = "vm"
+
+// kernelSuite is the suite of Debian that the kernel of machines is from.
 const kernelSuite = "bookworm"
 
 // findKernel finds a kernel: the named one, this machine's, one downloaded before, or

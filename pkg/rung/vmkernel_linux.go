@@ -17,26 +17,54 @@ import (
 	"github.com/carosio/carosbuild/pkg/vm"
 )
 
-// kernelPackage downloads the package that linux-image-cloud-ARCH depends on, verified like
-// all packages, and returns its file in the cache of packages.
+// kernelMeta is the package that leads to the kernel.
+const kernelMeta = "linux-image-cloud-" + runtime.GOARCH
+
+func kernelBootstrap() debian.Bootstrap {
+	return debian.Bootstrap{Suite: kernelSuite, Variant: "essential", Packages: []string{kernelMeta}}
+}
+
+// kernelPackage fetches the package that linux-image-cloud-ARCH leads to, verified as all
+// packages are, and is its file in the cache of packages.
 func kernelPackage(ctx context.Context, f *debian.Fetcher, h debian.Host, now time.Time) (string, error) {
-	meta := "linux-image-cloud-" + runtime.GOARCH
-	r, err := f.Resolve(ctx, debian.Bootstrap{Suite: kernelSuite, Variant: "essential", Packages: []string{meta}}, h, now)
+	r, err := resolveKernel(ctx, f, h, now)
 	if err != nil {
 		return "", err
 	}
-	i := slices.IndexFunc(r.Packages, func(p debian.Package) bool { return p.Name != meta && strings.HasPrefix(p.Name, "linux-image-") })
-	if i < 0 {
-		return "", fmt.Errorf("%s needs no kernel package", meta)
-	}
-	r.Packages = r.Packages[i : i+1]
 	if err := f.Fetch(ctx, r); err != nil {
 		return "", err
 	}
 	return filepath.Join(f.DebsDir(), r.Packages[0].Sum+".deb"), nil
 }
 
-// kernelsDir is the directory for kernels from packages.
+// resolveKernel finds the package.
+func resolveKernel(ctx context.Context, f *debian.Fetcher, h debian.Host, now time.Time) (*debian.Resolution, error) {
+	if h.Vendored != "" { // it is to be of use later
+		h.IgnoreValidUntil = true
+	}
+	r, err := f.Resolve(ctx, kernelBootstrap(), h, now)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(r.Packages, func(p debian.Package) bool { return p.Name != kernelMeta && strings.HasPrefix(p.Name, "linux-image-") })
+	if i < 0 {
+		return nil, fmt.Errorf("%s needs no kernel package", kernelMeta)
+	}
+	r.Packages = r.Packages[i : i+1]
+	return r, nil
+}
+
+// ExportKernel writes the kernel of virtual machines that a build would fetch into a
+// directory, see debian.Fetcher.Export.
+func ExportKernel(ctx context.Context, f *debian.Fetcher, h debian.Host, now time.Time, dir string) error {
+	r, err := resolveKernel(ctx, f, h, now)
+	if err != nil {
+		return err
+	}
+	return f.Export(ctx, kernelBootstrap(), h, now, r, dir)
+}
+
+// kernelsDir is where kernels of packages are kept.
 func kernelsDir(cache string) string { return filepath.Join(cache, "kernels") }
 
 // CacheUnits are the files of rungs in the directory that may be deleted between builds, each

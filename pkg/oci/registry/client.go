@@ -20,11 +20,14 @@ import (
 // Client holds the settings for talking to registries. The zero value reads no
 // settings and has no credentials.
 type Client struct {
-	Env       func(string) string // environment in which settings and credentials are looked for, as podman and docker do
-	UID       int                 // account that the settings and credentials belong to
-	Store     Store               // the local store, or nil
-	Insecure  []string            // hosts, with port, that may be used without TLS; this machine always may
-	Transport http.RoundTripper   // nil: a transport with the system's certificates
+	Env       func(string) string // where settings and credentials are looked for, as podman and docker do
+	UID       int                 // account whose settings and credentials these are
+	Store     Store               // the local store; nil: there is none
+	Insecure  []string            // hosts, with port, that may be spoken to without TLS; this machine always may
+	Transport http.RoundTripper   // nil: one with the system's certificates
+	// Around puts something in front of the transport that reaches hosts; nil: nothing.
+	Around    func(http.RoundTripper) http.RoundTripper
+	Layout    string // directory of an OCI layout that is asked first for images named by digest, "" for none
 	UserAgent string
 	Deadlines Deadlines
 	Scratch   string // directory in which a compressed archive is unpacked; "" means the system's

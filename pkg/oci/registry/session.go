@@ -61,6 +61,9 @@ func (c Client) connect(ctx context.Context, conf settings, at source) (*session
 	if next == nil {
 		next = &network{settings: conf, registry: host, insecure: at.insecure, limits: limits, jobs: c.Parallel()}
 	}
+	if c.Around != nil {
+		next = c.Around(next)
+	}
 	s.guard = &guard{host: host, limits: limits, next: next, plain: func(h string) bool {
 		return h == host && at.insecure || c.plain(h) || conf.insecureHost(h)
 	}}
@@ -77,6 +80,9 @@ func (c Client) connect(ctx context.Context, conf settings, at source) (*session
 // findRemote looks an image up in the places that its name may denote. The pinned
 // reference has the name that was asked for, wherever the image is fetched from.
 func (c Client) findRemote(ctx context.Context, n string, platform v1.Platform) (oci.Source, error) {
+	if src, ok, err := c.findBeside(n, platform); ok || err != nil {
+		return src, err
+	}
 	conf, err := c.settings()
 	if err != nil {
 		return oci.Source{}, err

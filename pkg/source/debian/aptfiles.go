@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/lazyregexp"
+	"github.com/carosio/carosbuild/pkg/source/debian/aptmethod"
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
@@ -19,7 +20,10 @@ type StepFiles struct {
 	Dirs  map[string]string // directories of the host, by the absolute path below RunDir where they are mounted
 }
 
-// hostRE matches server names that can be part of an option's name.
+// aptMethod is the program by which apt in a step "fetches" from vendored archives.
+const aptMethod = RunDir + "/apt-method"
+
+// hostRE are the names of servers that can be part of an option's name.
 var hostRE = lazyregexp.New(`^[a-z0-9][a-z0-9.-]*$`)
 
 // AptFiles are files and directories that let apt inside a stage use the host's
@@ -42,7 +46,7 @@ func (b Bootstrap) AptFiles(h Host, without []string, relay string) (StepFiles, 
 	for _, o := range []struct{ name, value string }{
 		{"Acquire::http::Proxy", forStep(h.HTTPProxy, relay)},
 		{"Acquire::https::Proxy", forStep(h.HTTPSProxy, relay)},
-		{"Acquire::Check-Valid-Until", falseIf(h.IgnoreValidUntil || b.Snapshot != "")},
+		{"Acquire::Check-Valid-Until", falseIf(h.IgnoreValidUntil || b.Snapshot != "" || h.Vendored != "")},
 		{"Acquire::Check-Date", falseIf(h.IgnoreDate)},
 	} {
 		if strings.ContainsAny(o.value, "\"\n\\") {
@@ -53,7 +57,16 @@ func (b Bootstrap) AptFiles(h Host, without []string, relay string) (StepFiles, 
 		}
 	}
 	conf.WriteString(step.exceptions())
-	return StepFiles{Files: map[string]string{AptConfig: conf.String(), list: sources}, Dirs: step.dirs}, nil
+	files := map[string]string{list: sources}
+	if h.Vendored != "" || h.recording != nil { // differences between two states of an index are of no use later
+		conf.WriteString("Acquire::PDiffs \"false\";\n")
+	}
+	if len(step.vendored) > 0 {
+		files[aptMethod] = aptmethod.Script(step.vendored)
+		fmt.Fprintf(&conf, "Dir::Bin::Methods::http \"%s\";\nDir::Bin::Methods::https \"%[1]s\";\n", aptMethod)
+	}
+	files[AptConfig] = conf.String()
+	return StepFiles{Files: files, Dirs: step.dirs}, nil
 }
 
 // stepApt determines what apt in a step is told about the host's mirrors.
@@ -62,30 +75,41 @@ type stepApt struct {
 	relay   string
 	main    archive
 	dirs    map[string]string
-	through []string // servers for which the relay has a password
+	through []string // servers that the relay knows a password for, or all that it records
+
+	vendored []aptmethod.Archive
 }
 
 // address is the address of an archive in a step: a directory of the host has a
 // mount point of its own, and a mirror with a password gets an address without one.
 func (s *stepApt) address(a archive) string {
-	u, err := url.Parse(a.URL)
-	if err != nil { // has been checked
-		return a.URL
+	u, err := url.Parse(a.Mirror)
+	if err != nil { // checked before
+		return a.Mirror
 	}
-	if u.Scheme == "file" {
-		dir := RunDir + "/mirror"
+	at, err := url.Parse(a.URL)
+	if err != nil {
+		return a.Mirror
+	}
+	dir := RunDir + "/mirror"
+	if at.Scheme == "file" {
 		if a.Security && a.URL != s.main.URL {
 			dir += "-security"
 		}
-		s.dirs[dir] = path.Clean(u.Path)
+		s.dirs[dir] = path.Clean(at.Path)
+	}
+	if u.Scheme == "file" {
 		return "file:" + dir
 	}
-	if _, ok := s.host.loginFor(u); ok {
+	if s.host.Vendored != "" {
+		s.vendored = append(s.vendored, aptmethod.Archive{Address: u.Host + strings.TrimRight(u.EscapedPath(), "/"), Dir: dir})
+	}
+	if _, ok := s.host.loginFor(u); ok || s.host.recording != nil {
 		u.Scheme = "http"
 		s.through = append(s.through, strings.ToLower(u.Hostname()))
 		return u.String()
 	}
-	return a.URL
+	return a.Mirror
 }
 
 // exceptions are the servers whose proxies differ from the others'.

@@ -181,8 +181,9 @@ func Arch(goarch string) string {
 // archive is one suite of one mirror.
 type archive struct {
 	Suite    string
-	URL      string // where it is read from, without a slash at the end
-	Public   string // the address in the result's sources.list
+	URL      string // where it is read from, no slash at the end
+	Mirror   string // the same, but for Host.Vendored
+	Public   string // what the result's sources.list names
 	Security bool
 	Updates  bool // may be absent
 	Snapshot bool // Public names a snapshot, whose Valid-Until has passed
@@ -192,6 +193,17 @@ type archive struct {
 // its security updates. Suites that are part of another one, unstable and
 // experimental have neither.
 func (b Bootstrap) archives(h Host) ([]archive, error) {
+	list, err := b.suites(h)
+	for i := range list {
+		list[i].Mirror = list[i].URL
+		if h.Vendored != "" {
+			list[i].URL = vendoredURL(h.Vendored, list[i].Public)
+		}
+	}
+	return list, err
+}
+
+func (b Bootstrap) suites(h Host) ([]archive, error) {
 	d, _ := distributionOf(b.Suite)
 	part := h.of(d)
 	public, publicSecurity := d.public(b.arch())

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/download"
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
@@ -51,6 +52,12 @@ func (e errFinal) Unwrap() error { return e.error }
 
 func retriable(err error) bool {
 	if _, final := errors.AsType[errFinal](err); final {
+		return false
+	}
+	if _, closed := errors.AsType[*download.ClosedError](err); closed {
+		return false
+	}
+	if t, ok := errors.AsType[*transferError](err); ok && isFile(t.url) { // it stays as it is
 		return false
 	}
 	if s, ok := errors.AsType[*statusError](err); ok {

@@ -48,7 +48,12 @@ type Host struct {
 	IgnoreValidUntil bool `json:"ignore_valid_until,omitempty"` // apt's Acquire::Check-Valid-Until is false
 	IgnoreDate       bool `json:"ignore_date,omitempty"`        // apt's Acquire::Check-Date is false
 
-	logins []login
+	// Vendored is a directory with what Export has written, "" for none. All archives are
+	// read from there, and from no mirror.
+	Vendored string `json:"-"`
+
+	logins    []login
+	recording *recording // nil: nothing is recorded
 }
 
 // ReadHost reads the apt configuration under root ("/" except in tests): sources in
@@ -98,7 +103,7 @@ func ReadHost(root string, env func(string) string) (Host, error) {
 // Public is h without secrets and without what is specific to the machine:
 // passwords, proxies that need one, and the paths of keyrings.
 func (h Host) Public() Host {
-	h.Keyrings, h.UbuntuKeyrings, h.logins = nil, nil, nil
+	h.Keyrings, h.UbuntuKeyrings, h.logins, h.Vendored, h.recording = nil, nil, nil, "", nil
 	for _, p := range []*string{&h.HTTPProxy, &h.HTTPSProxy} {
 		if hasLogin(*p) {
 			*p = ""

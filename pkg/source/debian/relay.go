@@ -36,7 +36,7 @@ type Relay struct {
 // NeedsRelay reports whether the host's configuration has a user or password that
 // apt in a step would need and may not see.
 func (h Host) NeedsRelay() bool {
-	return len(h.logins) > 0 || relayed(h.HTTPProxy) || relayed(h.HTTPSProxy)
+	return len(h.logins) > 0 || h.recording != nil || relayed(h.HTTPProxy) || relayed(h.HTTPSProxy)
 }
 
 // relayed reports whether a step gets the relay in place of a proxy.
@@ -134,6 +134,9 @@ func (r *Relay) forward(w http.ResponseWriter, q *http.Request) error {
 	}
 	out := q.Clone(q.Context())
 	out.RequestURI = ""
+	if a, rest, ok := r.host.recording.of(out.URL); ok {
+		return r.record(w, out, a, rest)
+	}
 	for _, name := range hopHeaders {
 		out.Header.Del(name)
 	}

@@ -225,6 +225,13 @@ func aptUpdate(t *testing.T, step StepFiles, keyring string) {
 	for target, source := range step.Dirs {
 		step.Files[RunDir+"/sources.list"] = strings.ReplaceAll(step.Files[RunDir+"/sources.list"], "file:"+target+" ", "file:"+source+" ")
 	}
+	if script := step.Files[aptMethod]; script != "" {
+		for target, source := range step.Dirs {
+			script = strings.ReplaceAll(script, "from="+target+"/", "from="+source+"/")
+		}
+		must(t, os.WriteFile(filepath.Join(dir, "method"), []byte(script), 0o755))
+		conf = strings.ReplaceAll(conf, aptMethod, filepath.Join(dir, "method"))
+	}
 	must(t, os.WriteFile(filepath.Join(dir, "sources.list"), []byte(step.Files[RunDir+"/sources.list"]), 0o644))
 	conf = strings.Replace(conf, RunDir+"/sources.list", dir+"/sources.list", 1)
 	conf += fmt.Sprintf(`Dir::Etc::Parts "%[1]s/parts"; Dir::Etc::Main "/nonexistent"; Dir::Etc::sourceparts "%[1]s/parts";

@@ -18,6 +18,10 @@ type Cache struct {
 	Jobs    int           // number of addresses handled in parallel; 0 means 4
 	Stall   time.Duration // how long a server may be silent; 0 means 5 minutes
 
+	Closed  bool                     // no server is asked: commits come from the mirrors, from Bundles and from addresses on this machine
+	Bundles string                   // directory with files of Bundle; "" for none
+	Fetched func(url, commit string) // what has come from elsewhere; may be nil, called by several goroutines
+
 	events  sync.Mutex
 	looking sync.Mutex
 	host    *host    // of this machine's git, after the first look

@@ -68,6 +68,20 @@ func (m *mirror) ensure(ctx context.Context, ids []string) error {
 	if err != nil || len(missing) == 0 {
 		return err
 	}
+	if missing, err = m.unbundle(ctx, lock, missing); err != nil || len(missing) == 0 {
+		return err
+	}
+	err = m.fetchAll(ctx, lock, ids)
+	if err == nil && m.cache.Fetched != nil && !isHere(m.url) {
+		for _, id := range missing {
+			m.cache.Fetched(redact(m.url), id)
+		}
+	}
+	return err
+}
+
+// fetchAll asks the server for all that it has, and for ids.
+func (m *mirror) fetchAll(ctx context.Context, lock *os.File, ids []string) error {
 	shallow, err := m.update(ctx, lock)
 	if err != nil {
 		return err

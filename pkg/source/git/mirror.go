@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/download"
 )
 
 // mirror is the copy of one address in the cache. It may not exist yet.
@@ -53,6 +55,9 @@ func (m *mirror) git(ctx context.Context, lock *os.File, args ...string) ([]byte
 // ask runs a command that talks to the server. For git, the server is the remote
 // "upstream", so no address is among the arguments.
 func (m *mirror) ask(ctx context.Context, gitDir string, lock *os.File, heard *string, args ...string) ([]byte, error) {
+	if m.cache.Closed && !isHere(m.url) {
+		return nil, &NetworkError{URL: redact(m.url), Text: download.NotAsked}
+	}
 	cmd := command{args: args, env: []string{"GIT_DIR=" + gitDir}, lock: lock, remote: m.url, heard: heard}
 	cmd.config = [][2]string{{"remote.upstream.url", m.url}}
 	if m.secret != nil {

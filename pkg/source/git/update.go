@@ -45,15 +45,12 @@ func (m *mirror) fetch(ctx context.Context, gitDir string, lock *os.File, specs 
 // create makes the mirror, for ids of the same length as those of the server's
 // refs.
 func (m *mirror) create(ctx context.Context, lock *os.File, refs listing) (shallow bool, err error) {
-	format := "sha1"
+	digits := 40
 	for _, id := range refs {
-		if len(id) == 64 {
-			format = "sha256"
-		}
+		digits = len(id)
 	}
-	tmp := m.base + ".tmp"
-	init := []string{"init", "--quiet", "--bare", "--template=", "--initial-branch=none", "--object-format=" + format, "--end-of-options", tmp}
-	if _, err := m.cache.git(ctx, command{args: init, lock: lock}); err != nil {
+	tmp, err := m.init(ctx, lock, digits)
+	if err != nil {
 		return false, err
 	}
 	if shallow, err = m.fetch(ctx, tmp, lock, refspecs...); err != nil {
@@ -62,7 +59,19 @@ func (m *mirror) create(ctx context.Context, lock *os.File, refs listing) (shall
 	return shallow, m.replace(ctx, tmp)
 }
 
-// replace replaces the old mirror by a new one when the old one is not being read.
+// init makes an empty repository for ids with so many digits, which is to be the mirror.
+func (m *mirror) init(ctx context.Context, lock *os.File, digits int) (dir string, err error) {
+	format := "sha1"
+	if digits == 64 {
+		format = "sha256"
+	}
+	tmp := m.base + ".tmp"
+	init := []string{"init", "--quiet", "--bare", "--template=", "--initial-branch=none", "--object-format=" + format, "--end-of-options", tmp}
+	_, err = m.cache.git(ctx, command{args: init, lock: lock})
+	return tmp, err
+}
+
+// replace puts a new mirror where the old one was, when that is not being read.
 func (m *mirror) replace(ctx context.Context, tmp string) error {
 	use, err := m.hold(ctx, ".use", true)
 	if err != nil {

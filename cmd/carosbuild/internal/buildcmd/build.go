@@ -3,6 +3,7 @@
 package buildcmd
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -89,6 +90,8 @@ func (c *buildCommand) planFlags(cmd *cobra.Command) {
 	c.cacheOptions.add(f)
 	f.BoolVar(&c.jsonPlan, "json", false, "print the plan as JSON (only with --dry-run)")
 	c.ForeignFlag(cmd)
+	c.OfflineFlag(f)
+	c.VendorFlag(f)
 	declfile.HiddenKasFlags(c.App, f)
 	declfile.ConfineFlag(c.App, f)
 }
@@ -153,7 +156,10 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if c.dryRun {
 		view.Close() // or it erases what is printed now
 		j.past.Explain(c.historyName(), j.plan)
-		return c.showPlan(cmd, j)
+		return errors.Join(c.showPlan(cmd, j), j.lacking)
+	}
+	if j.lacking != nil {
+		return j.lacking
 	}
 	return c.start(cmd, j, view)
 }

@@ -59,10 +59,13 @@ func (c *buildCommand) plan(ctx context.Context, view render.Display) (*buildJob
 	if err := j.plan.MarkCached(func(key string) (bool, error) { return j.cache.Has(ctx, key) }); err != nil {
 		return nil, err
 	}
-	if c.dryRun || c.only { // otherwise the build asks
-		return j, c.askCaches(ctx, j, view)
+	if c.dryRun || c.only || c.Offline { // otherwise the build asks
+		if err := c.askCaches(ctx, j, view); err != nil {
+			return nil, err
+		}
 	}
-	return j, nil
+	j.lacking, err = c.lacking(ctx, j, view)
+	return j, err
 }
 
 // choose finds the disks and the stages that are asked for, and where stages begin
@@ -96,7 +99,7 @@ func (c *buildCommand) resolve(ctx context.Context, j *buildJob, targets []strin
 	if err != nil {
 		return err
 	}
-	r.Partial = c.dryRun && !c.locked
+	r.Partial = c.dryRun && !c.locked || c.Offline
 	reads, err := r.Reads(j.decl, targets)
 	if err != nil {
 		return err

@@ -141,6 +141,9 @@ func (c *buildCommand) shareCache(ctx context.Context, j *buildJob, note func(st
 	if err != nil || len(p.from)+len(p.to) == 0 {
 		return nil, err
 	}
+	if p, err = c.placesHere(p, note); err != nil || len(p.from)+len(p.to) == 0 {
+		return nil, err
+	}
 	client := c.Registry(j.store)
 	client.Events = func(e oci.Event) {
 		if e.Text != "" {

@@ -20,9 +20,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/sandbox"
+	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
 // build runs the plan and writes the disks, inside the namespaces.
@@ -172,7 +174,7 @@ type steps struct {
 // local runs steps on this machine. It is to be closed.
 func local(ctx context.Context, a *cli.App, j *buildJob, store *layer.Store, of steps, view render.Display, events func(progress.Event)) (*engine.Local, func() error, error) {
 	note := func(text string) { events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }
-	room, line, err := a.OpenRoom(ctx, j.dirs, j.dirs.State, store, cli.RoomOptions{Jobs: of.jobs, StepMemory: of.limits.Memory, Note: note})
+	room, line, err := a.OpenRoom(ctx, j.dirs, j.dirs.State, store, cli.RoomOptions{Jobs: of.jobs, StepMemory: of.limits.Memory, Offline: a.Offline, Note: note})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -195,6 +197,11 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 	if err != nil {
 		return nil, nil, err
 	}
+	if j.recorded != "" {
+		if host, err = host.Record(j.recorded, bootstraps(j.plan)); err != nil {
+			return nil, nil, err
+		}
+	}
 	resolver, err := os.ReadFile("/etc/resolv.conf")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		note("steps cannot resolve host names: " + err.Error())
@@ -205,6 +212,9 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 	}
 	if room.Resolver != nil {
 		resolver = room.Resolver
+	}
+	if a.Offline {
+		network = sandbox.NoNetwork
 	}
 	to, err := openNetwork(ctx, a, room, host, network, resolver, note)
 	if err != nil {
@@ -219,7 +229,7 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 		Snapshots: snapshots, Chains: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: puller(a, j, store), Packages: fetcher, Host: host, Relay: to.relay, Reach: room.Reach,
 		Git: a.GitCache(j.dirs, view), Added: j.dirs.Added(), Holder: holder, CacheDir: j.dirs.Cache, Scratch: room.Scratch,
 		LogPath:  func(stage string) string { return filepath.Join(j.dirs.Logs(), j.buildID, history.LogName(stage)) },
-		Resolver: resolver, Network: to.auto, Proxies: to.proxies, Now: time.Now, CacheOwners: store.Owners(), CacheSuffix: a.Rung(ctx).Store.Suffix,
+		Resolver: resolver, Network: to.auto, Offline: a.Offline, Proxies: to.proxies, Now: time.Now, CacheOwners: store.Owners(), CacheSuffix: a.Rung(ctx).Store.Suffix,
 	}
 	return l, to.close, nil
 }
@@ -267,4 +277,15 @@ func (c *buildCommand) writeDisks(ctx context.Context, e *engine.Engine, j *buil
 		}
 	}
 	return diskcmd.WriteDisks(ctx, comp, j.disks, roots, c.Stdout)
+}
+
+// bootstraps are those that the stages of a plan are based on.
+func bootstraps(p *plan.Plan) []debian.Bootstrap {
+	var all []debian.Bootstrap
+	for i := range p.Stages {
+		if a := p.Stages[i].Apt; a != nil {
+			all = append(all, a.Bootstrap)
+		}
+	}
+	return all
 }

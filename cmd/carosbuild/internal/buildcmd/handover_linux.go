@@ -29,6 +29,8 @@ type handover struct {
 	Tagged  string            `json:"tagged,omitempty"`
 	Command history.Command   `json:"command"`
 	Resumed bool              `json:"resumed,omitempty"`
+	// Recorded is buildJob.recorded.
+	Recorded string `json:"recorded,omitempty"`
 	// Sources and Origins are the texts that messages quote.
 	Sources []decl.Source `json:"sources"`
 	Origins []decl.Source `json:"origins,omitempty"`
@@ -43,7 +45,7 @@ type handedDisk struct {
 // handOver encodes what the inner program needs.
 func handOver(a *cli.App, j *buildJob) ([]byte, error) {
 	h := handover{
-		Plan: j.plan, BuildID: j.buildID, Info: j.info, Report: j.report, Tagged: j.tagged, Command: j.command, Resumed: j.resumed, Sources: a.Files, Origins: a.Origins,
+		Plan: j.plan, BuildID: j.buildID, Info: j.info, Report: j.report, Tagged: j.tagged, Command: j.command, Resumed: j.resumed, Recorded: j.recorded, Sources: a.Files, Origins: a.Origins,
 	}
 	for _, d := range j.disks {
 		h.Disks = append(h.Disks, handedDisk{Disk: d.Disk, Why: d.Why, Outs: d.Outs})
@@ -99,8 +101,12 @@ func handed(ctx context.Context, a *cli.App) (*buildJob, error) {
 	a.Files, a.Origins = h.Sources, h.Origins
 	j.buildID, j.plan, j.info, j.report, j.tagged = h.BuildID, h.Plan, h.Info, h.Report, h.Tagged
 	j.command, j.skipped, j.resumed = h.Command, h.Command.Skipped, h.Resumed
+	j.recorded = h.Recorded
 	for _, d := range h.Disks {
 		j.disks = append(j.disks, diskcmd.DiskOutputs{Disk: d.Disk, Why: d.Why, Outs: d.Outs})
+	}
+	for _, d := range h.Report.Downloads {
+		a.Downloads.Add(d)
 	}
 	j.openCache()
 	return j, nil

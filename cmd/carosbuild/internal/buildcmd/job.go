@@ -41,9 +41,11 @@ type buildJob struct {
 	report   history.Report       // what of it is known before the build
 	made     []*compose.DiskImage // disks that were written
 	// root is the root file system of a stage's layer; nil: what the store's files are.
-	root   func(layer string) compose.RootFS
-	tagged string   // stage that gets the name of --success-tag, or ""
-	pushed []string // stages that are pushed at the end
+	root     func(layer string) compose.RootFS
+	recorded string   // directory for what apt in steps fetches, "" where it is not kept
+	lacking  error    // what a build without a network lacks
+	tagged   string   // stage that gets the name of --success-tag, or ""
+	pushed   []string // stages that are pushed at the end
 
 	command history.Command       // how the build was called
 	skipped []history.SkippedStep // steps that count as done although they failed
@@ -58,7 +60,10 @@ func newJob(ctx context.Context, a *cli.App, look bool) (*buildJob, error) {
 	if look {
 		dirs = a.DirsOrScratch
 	}
-	var err error
+	err := a.OpenVendored(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if j.dirs, err = dirs(); err != nil {
 		return nil, err
 	}
@@ -74,11 +79,10 @@ func newJob(ctx context.Context, a *cli.App, look bool) (*buildJob, error) {
 const readIndices = "read the mirror's indices"
 
 func fetcher(a *cli.App, d cli.Dirs, view render.Display) (*debian.Fetcher, debian.Host, error) {
-	host, err := debian.ReadHost("/", a.Getenv)
+	f, host, err := a.Debian(d)
 	if err != nil {
 		return nil, host, fmt.Errorf("read the host's apt configuration: %w", err)
 	}
-	f := &debian.Fetcher{Cache: d.Packages(), HTTP: host.HTTPClient()}
 	f.Events = func(e debian.Event) {
 		if e.Phase == "resolve" { // each index counts for itself: there is no sum to reach
 			view.Show(progress.Event{Time: time.Now(), Kind: progress.Progress, Text: readIndices, Done: e.Done})

@@ -51,6 +51,7 @@ PROJECT.yml, a project of kas, is a declaration here, too.`,
 	declfile.HiddenKasFlags(c.App, cmd.Flags())
 	declfile.ConfineFlag(c.App, cmd.Flags())
 	cmd.Flags().BoolVar(&c.update, "update", false, "resolve everything again")
+	a.OfflineFlag(cmd.Flags())
 	return cmd
 }
 
@@ -78,7 +79,11 @@ func (c *planner) lock(cmd *cobra.Command) error {
 		return err
 	}
 	r.Note = nil // what is not locked yet is about to be
+	r.Partial = c.Offline
 	res, err := r.Resolve(cmd.Context(), j.decl, targets)
+	if err == nil && len(res.Unresolved) > 0 {
+		err = c.unknown(j, res, targets)
+	}
 	if err != nil {
 		return err
 	}
@@ -143,6 +148,9 @@ func (c *planner) readLock() (*resolve.Lock, error) {
 
 // resolver looks things up as the flags ask for.
 func (c *planner) resolver(j *buildJob, view render.Display, lock *resolve.Lock) (*resolve.Resolver, error) {
+	if c.update && c.Offline {
+		return nil, cli.Usagef("--update asks registries, mirrors and git servers, which --offline and --vendor do not")
+	}
 	fetcher, host, err := fetcher(c.App, j.dirs, view)
 	if err != nil {
 		return nil, err

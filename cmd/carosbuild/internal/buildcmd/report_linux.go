@@ -19,7 +19,9 @@ func knownReport(a *cli.App, j *buildJob) history.Report {
 	for _, p := range j.disks {
 		k.Disks = append(k.Disks, p.Disk.ID)
 	}
-	return k.Report()
+	r := k.Report()
+	r.Downloads = a.Downloads.List() // up to now: the program inside the namespaces goes on
+	return r
 }
 
 // writeReport keeps what a build did beside its logs. A build is not less done
@@ -29,6 +31,7 @@ func writeReport(a *cli.App, r *history.Report, j *buildJob) {
 	for _, s := range j.skipped {
 		r.Skip(s.Stage, s.Step)
 	}
+	r.Downloads = a.Downloads.List()
 	if r.Status == history.Done {
 		r.Outputs = writtenOutputs(j.disks, j.made)
 	}

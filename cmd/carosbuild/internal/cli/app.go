@@ -13,6 +13,8 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/confine"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/download"
+	"github.com/carosio/carosbuild/pkg/offline"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/terminal"
 	"github.com/carosio/carosbuild/pkg/userns"
@@ -45,11 +47,15 @@ type App struct {
 	EndedBySignal  bool           // a signal is the normal end: the command runs until it is told to end
 	Confine        []string       // folders that declarations may read in addition to their own, / for all
 	Within         *confine.Roots // folders that declarations may read; nil for everything
+	Offline        bool           // nothing goes to the network
+	Vendor         string         // folder that takes the place of the network, "" for none
+	Downloads      *download.Recorder
+	vendored       *offline.Folder // the folder Vendor, once it has been checked
 }
 
 // New is the App for the program as it was called.
 func New() *App {
-	return &App{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Began: time.Now()}
+	return &App{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Began: time.Now(), Downloads: &download.Recorder{}}
 }
 
 // Warnf prints a warning, once: the program inside the namespaces gets the same

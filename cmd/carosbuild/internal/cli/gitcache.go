@@ -14,6 +14,7 @@ import (
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/download"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/source/git"
 	"github.com/carosio/carosbuild/pkg/words"
@@ -28,7 +29,13 @@ var gitVariables = []string{
 
 // GitCache is the cache of git trees. Its progress is shown.
 func (a *App) GitCache(d Dirs, view render.Display) *git.Cache {
-	c := &git.Cache{Dir: filepath.Join(d.Cache, "git"), Env: []string{"PATH=" + a.Getenv("PATH")}}
+	c := &git.Cache{Dir: filepath.Join(d.Cache, "git"), Env: []string{"PATH=" + a.Getenv("PATH")}, Closed: a.Offline}
+	if a.vendored != nil {
+		c.Bundles = a.vendored.Git()
+	}
+	c.Fetched = func(url, commit string) {
+		a.Downloads.Add(download.Record{Kind: download.Git, URL: url, Commit: commit})
+	}
 	for _, name := range gitVariables {
 		if v := a.Getenv(name); v != "" {
 			c.Env = append(c.Env, name+"="+v)

@@ -15,7 +15,10 @@ import (
 
 // Registry is the client for registries, with a store.
 func (a *App) Registry(store layer.Paths) registry.Client {
-	r := registry.Client{Env: a.Getenv, UID: a.Account().UID, Store: store, UserAgent: "carosbuild/" + a.Version}
+	r := registry.Client{Env: a.Getenv, UID: a.Account().UID, Store: store, UserAgent: "carosbuild/" + a.Version, Around: a.around}
+	if a.vendored != nil {
+		r.Layout = a.vendored.Images()
+	}
 	if d, err := a.DirsOrScratch(); err == nil { // else the system's directory for temporary files
 		r.Scratch = d.Layers().Dir
 	}

@@ -90,11 +90,8 @@ func (a *App) OpenRoom(ctx context.Context, d Dirs, dir string, store *layer.Sto
 	setting := rung.Setting{
 		Dir: dir, Runtime: a.Runtime, Kernel: a.Kernel, Cache: d.Cache, Jobs: o.Jobs, StepMemory: o.StepMemory, Records: store.OwnersFile(), Note: o.Note,
 	}
-	if !o.Offline {
-		setting.Packages = func() (*debian.Fetcher, debian.Host, error) {
-			host, err := debian.ReadHost("/", a.Getenv)
-			return &debian.Fetcher{Cache: d.Packages(), HTTP: host.HTTPClient()}, host, err
-		}
+	if !o.Offline || a.vendored != nil {
+		setting.Packages = func() (*debian.Fetcher, debian.Host, error) { return a.Debian(d) }
 	}
 	if room, err = r.Open(ctx, setting); err != nil {
 		return nil, "", err

@@ -75,6 +75,7 @@ DISK.bios, which the build of the disk has made; push it like any other:
 	f.StringArrayVarP(&c.Out, "out", "o", nil, "write the disk to this file; may be repeated; {disk} stands for the disk's id; the ending picks the format")
 	f.StringVar(&c.Format, "format", "", "format of the disk, whatever the ending says: "+strings.Join(compose.Formats(), ", "))
 	declfile.ConfineFlag(a, f)
+	c.OfflineFlag(f)
 	c.LevelFlag(f)
 	c.DiskFlags.Add(f)
 	f.StringArrayVar(&c.stages, "stage", nil, "NAME=SOURCE: place of another stage from which the disk takes files")
@@ -144,6 +145,9 @@ func (c *diskCommand) prepare(ctx context.Context) (*diskJob, error) {
 		return nil, err
 	}
 	if j.sources, err = c.sources(ctx, DisksOf(j.disks)); err != nil {
+		return nil, err
+	}
+	if err := c.lacking(j); err != nil {
 		return nil, err
 	}
 	return j, CheckInputs(c.App, c.declFiles, j.disks, c.reads(j.sources))

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/offline"
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
@@ -211,4 +213,21 @@ func (c *diskCommand) roots(j *diskJob, stored findStored, view render.Display) 
 		out[stage] = root
 	}
 	return out, nil
+}
+
+// lacking is an offline.LackingError where sources are in registries and no network is used.
+func (c *diskCommand) lacking(j *diskJob) error {
+	if !c.Offline {
+		return nil
+	}
+	var needs []offline.Need
+	for _, stage := range slices.Sorted(maps.Keys(j.sources)) {
+		if source := j.sources[stage]; !isStored(source) && !oci.IsLocal(source) {
+			needs = append(needs, offline.Need{Stage: stage, At: j.disks[0].Disk.Span, What: "image " + source + ", which is in a registry"})
+		}
+	}
+	if len(needs) == 0 {
+		return nil
+	}
+	return &offline.LackingError{Needs: needs, Cure: "fetch them with carosbuild pull IMAGE --to oci:DIR where there is a network, and name oci:DIR here"}
 }
