@@ -37,8 +37,10 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 	if err := c.claim(j); err != nil {
 		return err
 	}
+	kept := keepEvents(j, view, began)
+	defer func() { kept.end(ctx, c.App, j, err) }()
 	rec := history.NewRecorder(j.plan, began)
-	events := rec.Tee(view.Show)
+	events := c.expectation(j).Tee(rec.Tee(kept.show))
 	if err := c.openShared(ctx, j, store, view, func(text string) {
 		events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text})
 	}); err != nil {
@@ -50,14 +52,14 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 	}
 	defer func() { err = errors.Join(err, done()) }()
 	if err := history.WritePlan(filepath.Join(j.dirs.Logs(), j.buildID), j.plan); err != nil { // for a shell in a stage
-		view.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
+		events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
 	}
 	if err := j.dirs.History().Write(c.historyName(), j.plan, j.buildID); err != nil { // it explains, and decides nothing
-		view.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
+		events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
 	}
-	view.Show(progress.Event{Time: began, Kind: progress.Begun, Text: j.buildID, Stages: len(j.plan.Stages), Steps: j.plan.Steps()})
+	events(progress.Event{Time: began, Kind: progress.Begun, Text: j.buildID, Stages: len(j.plan.Stages), Steps: j.plan.Steps()})
 	var res *engine.Result
-	defer func() { writeReport(c.App, rec.Report(ctx, madeBy(ctx, store, j, res), time.Now(), err), j) }()
+	defer func() { c.keepReport(rec.Report(ctx, madeBy(ctx, store, j, res), time.Now(), err), j) }()
 	err = j.writing(ctx, events, func(ctx context.Context) (err error) {
 		res, err = c.runAndWrite(ctx, e, j, store)
 		return err
@@ -69,7 +71,9 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 		return err
 	}
 	view.Close()
-	return diskcmd.ShowSummary(c.App, c.summary(j, res, began), c.Results(c.App))
+	s := c.summary(j, res, began)
+	kept.summary(diskcmd.SummaryEvents(s))
+	return diskcmd.ShowSummary(c.App, s, c.Results(c.App))
 }
 
 // claim notes the build, and finds it an id that no other has.
