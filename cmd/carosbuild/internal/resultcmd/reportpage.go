@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package resultcmd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/release"
+	"github.com/carosio/carosbuild/pkg/report"
+	"github.com/carosio/carosbuild/pkg/results"
+	"github.com/carosio/carosbuild/pkg/serve"
+)
+
+// page is the report of a build as a page of the server.
+func (b *build) page(ctx context.Context) ([]byte, error) {
+	in, err := b.reportInput(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if in.Logs, err = report.Logs(b.logDir, b.report, serve.LogAddress); err != nil {
+		return nil, err
+	}
+	in.Foot = "Served read-only by carosbuild."
+	in.Files = []report.File{{Name: "This build", Href: "./", Text: "disks, artifacts, logs"}, {Name: history.ReportName, Href: "./" + history.ReportName, Text: "this page for programs"}}
+	var out bytes.Buffer
+	err = report.Write(&out, in)
+	return out.Bytes(), err
+}
+
+// reportInput is what the page of a build is made of, but for its logs. Of a build whose
+// stages are not opened, it is what the report alone says.
+func (b *build) reportInput(ctx context.Context) (report.Input, error) {
+	in := report.Input{Build: b.report, Zone: time.Local, Foot: "Made by carosbuild."}
+	var root *results.Root
+	if b.open == nil {
+		return in, nil
+	}
+	if b.stage == "" {
+		in.NoSpace = "No stage of this build is stored any more, or none is its result: what takes the space is not known."
+	} else {
+		var err error
+		if root, err = b.root(ctx, b.stage); err != nil {
+			return in, err
+		}
+		if in.Space, err = report.Measure(ctx, root, b.stage); err != nil {
+			if ctx.Err() != nil {
+				return in, err
+			}
+			in.NoSpace = err.Error()
+		}
+	}
+	former := report.Former(b.report, b.reports)
+	if former == nil {
+		return in, nil
+	}
+	in.Changes = &report.Changes{Since: former.BuildID, Layers: report.CompareLayers(b.report, former)}
+	if in.Changes.Packages, in.Changes.Why = b.packageChanges(ctx, root, former); ctx.Err() != nil {
+		return in, ctx.Err()
+	}
+	return in, nil
+}
+
+// packageChanges compares the packages of the build's stage with those that it had in the
+// build before, or says why that cannot be told.
+func (b *build) packageChanges(ctx context.Context, root *results.Root, former *history.Report) (changes *release.Changes, why string) {
+	const unknown = "Which packages there were cannot be told: "
+	if root == nil {
+		return nil, unknown + "no stage of this build is stored any more, or none is its result."
+	}
+	if b.openFormer == nil {
+		return nil, unknown + "the build before is not in the store."
+	}
+	old, end, err := b.openFormer(ctx, former.BuildID, b.stage)
+	if err != nil {
+		return nil, unknown + "stage " + b.stage + " of the build before is not stored any more."
+	}
+	defer func() {
+		if err := errors.Join(old.Close(), end()); err != nil && why == "" {
+			changes, why = nil, unknown+err.Error()
+		}
+	}()
+	var lists [2][]release.Package
+	for i, r := range []*results.Root{root, old} {
+		if lists[i], err = release.FindPackages("", func(name string) (io.ReadCloser, error) { return r.Open(name) }); err != nil {
+			return nil, unknown + err.Error()
+		}
+	}
+	return release.ComparePackages(lists[0], lists[1]), ""
+}
