@@ -33,15 +33,22 @@ type Space struct {
 	Packages []Part // the largest first; nil where the stage has no package manager
 	Foreign  Part   // what no package has
 	top      *dir
+	foreign  *dir // what no package has
 }
 
 // dir is a directory with what is in it.
 type dir struct {
 	name  string
 	own   Part // files of the directory itself
+	large []Part
 	all   Part // with those of the directories below
 	below map[string]*dir
 }
+
+func newDir(name string) *dir { return &dir{name: name, below: map[string]*dir{}} }
+
+// largeFile is from which size on a file may be a part of its own, in bytes.
+const largeFile = 64 << 10
 
 // Limits of what is read of a stage.
 const (
@@ -54,7 +61,7 @@ var listDirs = []string{"/var/lib/dpkg/info", "/var/lib/opkg/info", "/usr/lib/op
 
 // Measure looks at all files of a root file system.
 func Measure(ctx context.Context, r *results.Root, stage string) (*Space, error) {
-	s := &Space{Stage: stage, top: &dir{name: "/", below: map[string]*dir{}}}
+	s := &Space{Stage: stage, top: newDir("/"), foreign: newDir("/")}
 	owners, err := packagesOf(ctx, r)
 	if err != nil {
 		return nil, fmt.Errorf("measure stage %s: %w", stage, err)
@@ -71,6 +78,7 @@ func Measure(ctx context.Context, r *results.Root, stage string) (*Space, error)
 		name, ok := owners.find(e.Path)
 		if !ok {
 			s.Foreign.add(e.Size)
+			s.foreign.add(e.Path, e.Size)
 			return nil
 		}
 		if of[name] == nil {
@@ -83,6 +91,7 @@ func Measure(ctx context.Context, r *results.Root, stage string) (*Space, error)
 		return nil, fmt.Errorf("measure stage %s: %w", stage, err)
 	}
 	s.top.sum()
+	s.foreign.sum()
 	for _, p := range of {
 		s.Packages = append(s.Packages, *p)
 	}
@@ -102,12 +111,15 @@ func (d *dir) add(name string, size int64) {
 	for _, p := range parts[:len(parts)-1] {
 		next := d.below[p]
 		if next == nil {
-			next = &dir{name: path.Join(d.name, p), below: map[string]*dir{}}
+			next = newDir(path.Join(d.name, p))
 			d.below[p] = next
 		}
 		d = next
 	}
 	d.own.add(size)
+	if size >= largeFile {
+		d.large = append(d.large, Part{Name: name, Bytes: size, Files: 1})
+	}
 }
 
 // sum fills in what directories have altogether.
@@ -119,37 +131,50 @@ func (d *dir) sum() {
 	}
 }
 
-// Dirs are most directories that have all files between them: the largest are divided
-// until there are that many. A directory that was divided has its own files left.
-func (s *Space) Dirs(most int) []Part {
-	leaves := []*dir{s.top}
-	var out []Part
-	for len(leaves) > 0 {
-		i := 0
-		for k := range leaves {
-			if largest(leaves[k].all, leaves[i].all) < 0 {
-				i = k
-			}
-		}
-		d := leaves[i]
-		leaves = slices.Delete(leaves, i, i+1)
-		if len(d.below) == 0 || d != s.top && len(out)+len(leaves)+len(d.below)+1 > most {
-			if d.all.Bytes > 0 {
-				out = append(out, d.all)
-			}
-			continue
-		}
-		if d.own.Bytes > 0 {
-			own := d.own
-			own.Name = strings.TrimSuffix(d.name, "/") + "/*"
-			out = append(out, own)
-		}
-		for _, b := range d.below {
-			leaves = append(leaves, b)
-		}
+// Dirs are directories and files that have all files between them, the largest first. Those
+// that are smaller than a share of a whole are together with others of their directory, whose
+// name then ends with a star.
+func (s *Space) Dirs(share float64) []Part { return s.top.parts(int64(share * float64(s.Total.Bytes))) }
+
+// ForeignDirs is Dirs for what no package has.
+func (s *Space) ForeignDirs(share float64) []Part {
+	return s.foreign.parts(int64(share * float64(s.Total.Bytes)))
+}
+
+func (d *dir) parts(least int64) []Part {
+	out, rest := d.divide(max(least, 1))
+	if rest.Bytes > 0 {
+		out = append(out, rest)
 	}
 	slices.SortFunc(out, largest)
 	return out
+}
+
+// divide is the parts of a directory that are not small, and what is left of it: that belongs
+// to the directory above, if it is small itself.
+func (d *dir) divide(least int64) (out []Part, rest Part) {
+	rest = d.all
+	for _, f := range d.large {
+		if f.Bytes >= least {
+			rest.Bytes, rest.Files = rest.Bytes-f.Bytes, rest.Files-f.Files
+			out = append(out, f)
+		}
+	}
+	for _, b := range d.below {
+		if b.all.Bytes < least {
+			continue
+		}
+		parts, left := b.divide(least)
+		if left.Bytes >= least {
+			parts, left = append(parts, left), Part{}
+		}
+		rest.Bytes, rest.Files = rest.Bytes-b.all.Bytes+left.Bytes, rest.Files-b.all.Files+left.Files
+		out = append(out, parts...)
+	}
+	if len(out) > 0 { // it is divided
+		rest.Name = strings.TrimSuffix(d.name, "/") + "/*"
+	}
+	return out, rest
 }
 
 // owned says which package a file is of.

@@ -3,6 +3,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,6 +44,9 @@ const (
 	mostRows  = 25
 )
 
+// leastShare is what a directory or a file has of the whole if it is a part of its own.
+const leastShare = 0.006
+
 // foreignName stands for the files that no package has.
 const foreignName = "files of no package"
 
@@ -60,16 +64,18 @@ func newSpaceView(s *Space, why string) *spaceView {
 	v := &spaceView{Stage: clean(s.Stage), Total: bytesize.Format(s.Total.Bytes), Files: words.Count(s.Total.Files, "file")}
 	if len(s.Packages) > 0 {
 		parts := firstParts(s.Packages, "%d smaller packages")
-		if s.Foreign.Bytes > 0 {
-			f := s.Foreign
+		groups := groupEach(parts)
+		if f := s.Foreign; f.Bytes > 0 {
 			f.Name = foreignName
 			parts = append(parts, f)
 			slices.SortStableFunc(parts, largest)
+			groups = append(groups, group{"none", s.ForeignDirs(leastShare), f.Bytes})
+			sortGroups(groups)
 		}
 		v.PackageTable = newPartsView("Package", parts, s.Total.Bytes)
-		v.Packages = maps("Space by package", groupEach(parts))
+		v.Packages = maps("Space by package; what no package has, by directory", groups)
 	}
-	dirs := s.Dirs(mostCells)
+	dirs := s.Dirs(leastShare)
 	v.DirTable = newPartsView("Directory", dirs, s.Total.Bytes)
 	v.Dirs = maps("Space by directory", groupDirs(dirs))
 	return v
@@ -101,11 +107,7 @@ const colours = 8
 func groupEach(parts []Part) []group {
 	var out []group
 	for i, p := range parts {
-		g := group{fmt.Sprintf("g%d", i%colours), []Part{p}, p.Bytes}
-		if p.Name == foreignName {
-			g.class = "none"
-		}
-		out = append(out, g)
+		out = append(out, group{fmt.Sprintf("g%d", i%colours), []Part{p}, p.Bytes})
 	}
 	return out
 }
@@ -129,8 +131,12 @@ func groupDirs(parts []Part) []group {
 		out[i].parts = append(out[i].parts, p)
 		out[i].bytes += p.Bytes
 	}
-	slices.SortStableFunc(out, func(a, b group) int { return largest(Part{Bytes: a.bytes}, Part{Bytes: b.bytes}) })
+	sortGroups(out)
 	return out
+}
+
+func sortGroups(all []group) {
+	slices.SortStableFunc(all, func(a, b group) int { return cmp.Compare(b.bytes, a.bytes) })
 }
 
 // maps lays groups out for each of the sizes.

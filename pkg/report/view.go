@@ -115,7 +115,7 @@ func (v *view) facts(in Input) {
 	r := in.Build
 	add := func(name, text string) {
 		if text != "" {
-			v.Facts = append(v.Facts, fact{name, clean(text)})
+			v.Facts = append(v.Facts, fact{clean(name), clean(text)})
 		}
 	}
 	add("Declaration", strings.Join(namesOf(r), ", "))
