@@ -20,6 +20,7 @@ type Estimator struct {
 	index  map[string]int  // of stages
 	jobs   int
 	disks  float64 // seconds of what comes after the stages
+	vague  bool    // how long that takes is not known
 
 	looked time.Time // when it was last worked out
 	said   progress.Event
@@ -46,6 +47,7 @@ func NewEstimator(p *plan.Plan, t *Times, jobs int, again, disks bool) *Estimato
 	e := &Estimator{index: map[string]int{}, jobs: max(jobs, 1)}
 	if disks {
 		e.disks = t.disks()
+		e.vague = e.disks == 0
 	}
 	for i := range p.Stages {
 		j := &p.Stages[i]
@@ -145,7 +147,7 @@ const overrun = 0.1
 // left is how many seconds are left. Known: something is known of it; all: of all steps
 // that are left.
 func (e *Estimator) left(now time.Time) (seconds float64, known, all bool) {
-	all = true
+	all = !e.vague
 	need := make([]float64, len(e.stages))
 	for i := range e.stages {
 		s := &e.stages[i]

@@ -159,6 +159,9 @@ func TestEstimate(t *testing.T) {
 			}
 		})
 	}
+	if _, known, all := NewEstimator(chainPlan(), times, 2, false, true).left(at(0)); !known || all {
+		t.Errorf("of the first disk: known %t, all %t", known, all)
+	}
 	if _, known, _ := NewEstimator(chainPlan(), &Times{}, 2, false, true).left(at(0)); known {
 		t.Error("something is known of a first build")
 	}

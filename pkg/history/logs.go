@@ -69,7 +69,11 @@ func (b LoggedBuild) has(stage string) bool {
 	if slices.Contains(b.Stages(), stage) {
 		return true
 	}
-	p, err := ReadPlan(b.Dir) // of a stage that is cached, there is no log
+	// Of a stage that is cached, there is no log.
+	if r, err := ReadReport(b.Dir); err == nil {
+		return slices.ContainsFunc(r.Stages, func(s StageReport) bool { return s.ID == stage })
+	}
+	p, err := ReadPlan(b.Dir) // of a build that runs
 	return err == nil && p.Job(stage) != nil
 }
 

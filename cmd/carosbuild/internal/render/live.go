@@ -58,14 +58,17 @@ func (t *tally) count(e progress.Event) {
 // line is how far a build is, in at most width columns as far as that can be.
 func (t *tally) line(now time.Time, width int) string {
 	stages, steps, took, left := min(len(t.seen), t.stages), min(t.done, t.steps), seconds(now.Sub(t.begun).Seconds()), t.left(now)
-	s := fmt.Sprintf("stage %d of %d, %d of %d steps, %s", stages, t.stages, steps, t.steps, took)
+	long := fmt.Sprintf("stage %d of %d, %d of %d steps, %s", stages, t.stages, steps, t.steps, took)
 	if left == "" {
-		return s
+		return long
 	}
-	if s += ", " + left; terminal.Width(s) > width {
-		s = fmt.Sprintf("%d/%d stages, %d/%d steps, %s", stages, t.stages, steps, t.steps, left)
+	short := fmt.Sprintf("%d/%d steps, %s", steps, t.steps, left)
+	for _, s := range []string{long + ", " + left, fmt.Sprintf("%d/%d stages, %s", stages, t.stages, short)} {
+		if terminal.Width(s) <= width {
+			return s
+		}
 	}
-	return s
+	return short
 }
 
 // left is how long the build is expected to go on, "" if that is not known.

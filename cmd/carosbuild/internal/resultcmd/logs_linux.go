@@ -43,8 +43,13 @@ of each line. The default is the newest build, which may still run.`,
   carosbuild logs --failed               the step that failed last
   carosbuild logs --since 10m            the last ten minutes of the newest build
   carosbuild logs --json | jq .kind      the events, see docs/progress.md`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), strings.Join(args, "")) },
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return cli.Usagef("usage: carosbuild %s", cmd.Use)
+			}
+			return c.run(cmd.Context(), strings.Join(args, ""))
+		},
 	}
 	f := cmd.Flags()
 	f.BoolVarP(&c.follow, "follow", "f", false, "go on until the build ends")
@@ -52,6 +57,7 @@ of each line. The default is the newest build, which may still run.`,
 	f.BoolVar(&c.failed, "failed", false, "only the step that failed (default of the newest build with such a step)")
 	f.BoolVar(&c.json, "json", false, "the events of the build as JSON, one a line (see docs/progress.md)")
 	f.BoolVar(&a.Foreign, "foreign", false, "include the builds of other users of this store") // -f is what other programs have for --follow
+	_ = cmd.RegisterFlagCompletionFunc("since", complete.Args(a, complete.Nothing)) // of another command it is a build
 	return cmd
 }
 

@@ -43,8 +43,11 @@ what has changed since the build before, and the logs. It is read without a serv
 has no script.`,
 		Example: `  carosbuild report
   carosbuild report 2026-11-23-101500-me --to report    and open report/index.html`,
-		Args: cobra.MaximumNArgs(1),
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return cli.Usagef("usage: carosbuild %s", cmd.Use)
+			}
 			name := strings.Join(args, "")
 			if c.to == "" {
 				return c.times(cmd.Context(), name)
