@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 )
 
 // EventsName is the file of a build's events, beside its report: JSON objects, one a
@@ -21,15 +22,25 @@ const (
 	mostEvents = 80 << 20
 )
 
+// Lines are written together, after a moment or when there are many of them: a command may
+// print a million. What a killed build has kept lacks that moment.
+const (
+	flushEvents = 100 * time.Millisecond
+	flushSize   = 64 << 10
+)
+
 // EventLog is the file of a build's events while it is written. The file is locked until
 // Close: so others see whether its build still runs. Its methods may be called
 // concurrently.
 type EventLog struct {
 	mu           sync.Mutex
 	file         *os.File
-	size         int64
-	output, most int64 // sizes from which on output, or anything, is left out
-	err          error // of the first line that could not be written
+	lines        []byte // that are not written yet
+	size         int64  // of the file, without those
+	output, most int64  // sizes from which on output, or anything, is left out
+	err          error  // of the first lines that could not be written
+	stop         chan struct{}
+	flusher      sync.WaitGroup
 }
 
 // CreateEvents begins the file of events in a directory of logs, which it makes. That of
@@ -56,43 +67,73 @@ func createEvents(dir string) (*EventLog, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
-	return &EventLog{file: f, output: mostOutput, most: mostEvents}, nil
+	l := &EventLog{file: f, output: mostOutput, most: mostEvents, stop: make(chan struct{})}
+	l.flusher.Go(l.flushing)
+	return l, nil
 }
 
-// Write implements io.Writer for whole lines. A line that does not fit is left out; of
-// one that could be written in part only, nothing stays. The error is always nil, see
-// Close: a build does not depend on its events.
+// flushing writes lines that nothing has followed.
+func (l *EventLog) flushing() {
+	t := time.NewTicker(flushEvents)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			l.mu.Lock()
+			l.flush()
+			l.mu.Unlock()
+		case <-l.stop:
+			return
+		}
+	}
+}
+
+// Write implements io.Writer for whole lines. A line for which there is no room is left out.
+// The error is always nil, see Close: a build does not depend on its events.
 func (l *EventLog) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.size+int64(len(line)) > l.most {
+	if l.size+int64(len(l.lines)+len(line)) > l.most {
 		return len(line), nil
 	}
-	n, err := l.file.WriteAt(line, l.size)
-	if err != nil {
-		if n > 0 {
-			err = errors.Join(err, l.file.Truncate(l.size))
-		}
-		if l.err == nil {
-			l.err = fmt.Errorf("keep the events of a build: %w", err)
-		}
-		return len(line), nil
+	if l.lines = append(l.lines, line...); len(l.lines) >= flushSize {
+		l.flush()
 	}
-	l.size += int64(len(line))
 	return len(line), nil
+}
+
+// flush writes what is waiting. Of lines that could be written in part only, nothing stays.
+func (l *EventLog) flush() {
+	if len(l.lines) == 0 {
+		return
+	}
+	n, err := l.file.WriteAt(l.lines, l.size)
+	switch {
+	case err == nil:
+		l.size += int64(n)
+	case n > 0:
+		err = errors.Join(err, l.file.Truncate(l.size))
+	}
+	if err != nil && l.err == nil {
+		l.err = fmt.Errorf("keep the events of a build: %w", err)
+	}
+	l.lines = l.lines[:0]
 }
 
 // Room reports whether the file still takes the output of steps.
 func (l *EventLog) Room() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.size < l.output
+	return l.size+int64(len(l.lines)) < l.output
 }
 
-// Close ends the file. The error is that of the first line that could not be written.
+// Close ends the file. The error is that of the first lines that could not be written.
 func (l *EventLog) Close() error {
+	close(l.stop)
+	l.flusher.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.flush()
 	err := l.file.Close()
 	if l.err != nil {
 		return l.err

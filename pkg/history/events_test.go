@@ -23,6 +23,13 @@ func line(kind progress.EventKind, stage string, step int, sec int64, text strin
 	return fmt.Sprintf(`{"time":%q,"kind":%q,"stage":%q,"step":%d,"text":%q}`+"\n", at(sec).Format(time.RFC3339), kind, stage, step, text)
 }
 
+// now writes what is waiting.
+func (l *EventLog) now() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.flush()
+}
+
 // texts are the texts of all events that are there.
 func texts(t *testing.T, dir string) []string {
 	t.Helper()
@@ -52,6 +59,7 @@ func TestEventsAreKept(t *testing.T) {
 			t.Errorf("write: %d, %v", n, err)
 		}
 	}
+	l.now()
 	if got := texts(t, dir); !cmp.Equal(got, []string{"a", "b\n\u200b"}) {
 		t.Errorf("%q", got)
 	}
@@ -94,6 +102,24 @@ func TestEventsAreBounded(t *testing.T) {
 	if got := texts(t, dir); len(got) != 3 || !cmp.Equal(room, []bool{true, true, false, false, false}) {
 		t.Errorf("%d events, room %v", len(got), room)
 	}
+}
+
+// TestEventsComeInTime: what nothing follows is there after a moment.
+func TestEventsComeInTime(t *testing.T) {
+	dir := t.TempDir()
+	l, err := CreateEvents(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, _ = l.Write([]byte(line(progress.Note, "", 0, 1, "x")))
+	for range 100 {
+		if len(texts(t, dir)) == 1 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Error("an event is not there after 5 seconds")
 }
 
 // TestLongLines: a line that is longer than an event can be is left out, and those
@@ -149,6 +175,7 @@ func TestFollow(t *testing.T) {
 			<-idle
 			for _, part := range []string{line(progress.Note, "", 0, 1, "a"), `{"kind":"no`, `te","text":"b"}` + "\n"} {
 				_, _ = l.Write([]byte(part))
+				l.now()
 				time.Sleep(5 * time.Millisecond)
 			}
 			select {
@@ -171,7 +198,11 @@ func TestFollow(t *testing.T) {
 			if !cmp.Equal(got, want) {
 				t.Errorf("got %q, want %q", got, want)
 			}
-			_ = l.Close()
+			if ending == "end" {
+				if err := l.Close(); err != nil {
+					t.Error(err)
+				}
+			}
 			if r.Running() {
 				t.Error("the build still runs")
 			}

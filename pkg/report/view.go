@@ -58,8 +58,8 @@ type stageView struct {
 
 type stepView struct {
 	rowView
-	N                 int
-	Kind, Size, Class string
+	N                       int
+	Kind, Size, Class, Note string
 }
 
 type logView struct {
@@ -131,7 +131,7 @@ func (v *view) facts(in Input) {
 			}
 		}
 	}
-	add("Steps", fmt.Sprintf("%d, of which %d were cached", steps, cached))
+	add("Steps", fmt.Sprintf("%d, %d of them cached", steps, cached))
 	for _, o := range r.Outputs {
 		add("Disk "+o.Disk, fmt.Sprintf("%s, %s", o.Path[strings.LastIndexByte(o.Path, '/')+1:], bytesize.Format(o.Size)))
 	}
@@ -216,7 +216,7 @@ func (v *view) stage(s history.StageReport, sc scale) stageView {
 		case p.Status == history.NotRun:
 			step.Took = "not run"
 		case p.Status != history.Done:
-			step.Took = string(p.Status) + " " + step.Took
+			step.Note = status(p.Status).Text
 		}
 		if b, ok := sc.stepBar(p); ok {
 			b.Title = clean(fmt.Sprintf("%s %d: %s", s.ID, i+1, step.Took))

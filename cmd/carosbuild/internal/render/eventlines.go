@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/bytesize"
+	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
@@ -41,6 +42,13 @@ func (w *failing) Write(p []byte) (int, error) {
 func NewEventLines(w io.Writer) *EventLines {
 	f := &failing{Writer: w}
 	return &EventLines{f, NewPlain(f)}
+}
+
+// Show prints an event of those that come before the build's end.
+func (l *EventLines) Show(e progress.Event) error {
+	e.Time = e.Time.Local()
+	l.plain.Show(e)
+	return l.w.err
 }
 
 // Print prints an event; what is none is left out.

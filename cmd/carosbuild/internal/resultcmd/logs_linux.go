@@ -20,6 +20,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/localstore"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/progress"
 )
 
 // logsCommand is "carosbuild logs".
@@ -57,7 +58,7 @@ of each line. The default is the newest build, which may still run.`,
 	f.BoolVar(&c.failed, "failed", false, "only the step that failed (default of the newest build with such a step)")
 	f.BoolVar(&c.json, "json", false, "the events of the build as JSON, one a line (see docs/progress.md)")
 	f.BoolVar(&a.Foreign, "foreign", false, "include the builds of other users of this store") // -f is what other programs have for --follow
-	_ = cmd.RegisterFlagCompletionFunc("since", complete.Args(a, complete.Nothing)) // of another command it is a build
+	_ = cmd.RegisterFlagCompletionFunc("since", complete.Args(a, complete.Nothing))            // of another command it is a build
 	return cmd
 }
 
@@ -141,6 +142,9 @@ func (c *logsCommand) print(ctx context.Context, b history.LoggedBuild, filter *
 		if c.json {
 			_, err := w.Write(e.Raw)
 			return err
+		}
+		if e.Kind == progress.StepOutput { // of which there may be many
+			return lines.Show(e.Event)
 		}
 		return lines.Print(e.Raw)
 	}
