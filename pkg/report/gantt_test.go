@@ -25,8 +25,15 @@ func TestScale(t *testing.T) {
 	for _, tt := range []struct {
 		start, seconds, x, w float64
 	}{
-		{0, 100, 0, 50}, {100, 100, 50, 50}, {150, 100, 75, 25}, {-50, 10, 0, 5}, {0, 0, 0, narrowest}, {200, 1, 100 - narrowest, narrowest},
-		{0, math.NaN(), 0, narrowest}, {0, math.Inf(1), 0, 100}, {0, -3, 0, narrowest},
+		{0, 100, 0, 50},
+		{100, 100, 50, 50},
+		{150, 100, 75, 25},
+		{-50, 10, 0, 5},
+		{0, 0, 0, narrowest},
+		{200, 1, 100 - narrowest, narrowest},
+		{0, math.NaN(), 0, narrowest},
+		{0, math.Inf(1), 0, 100},
+		{0, -3, 0, narrowest},
 	} {
 		if b := s.bar(at(tt.start), tt.seconds); math.Abs(b.X-tt.x)+math.Abs(b.W-tt.w) > 1e-9 {
 			t.Errorf("from %g for %g: at %g for %g, want %g, %g", tt.start, tt.seconds, b.X, b.W, tt.x, tt.w)

@@ -80,8 +80,14 @@ func TestFitted(t *testing.T) {
 		most int
 		want string
 	}{
-		{"libc6", 5, "libc6"}, {"libc6-dev", 6, "libc6…"}, {"/usr/lib/x86_64/gconv", 21, "/usr/lib/x86_64/gconv"}, {"/usr/lib/x86_64/gconv", 14, "…/x86_64/gconv"},
-		{"/usr/lib/x86_64/gconv", 8, "…/gconv"}, {"/usr/lib/x86_64/gconv", 4, "gco…"}, {"/ü/ßßßßßß", 4, "ßßß…"}, {"ßßßßßß", 3, "ßß…"},
+		{"libc6", 5, "libc6"},
+		{"libc6-dev", 6, "libc6…"},
+		{"/usr/lib/x86_64/gconv", 21, "/usr/lib/x86_64/gconv"},
+		{"/usr/lib/x86_64/gconv", 14, "…/x86_64/gconv"},
+		{"/usr/lib/x86_64/gconv", 8, "…/gconv"},
+		{"/usr/lib/x86_64/gconv", 4, "gco…"},
+		{"/ü/ßßßßßß", 4, "ßßß…"},
+		{"ßßßßßß", 3, "ßß…"},
 	} {
 		if got := fitted(tt.name, tt.most); got != tt.want {
 			t.Errorf("%s in %d: got %s, want %s", tt.name, tt.most, got, tt.want)
