@@ -7,6 +7,7 @@ package integration
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -230,5 +231,37 @@ func TestReportPage(t *testing.T) {
 	w.checkPage(t, "served.html", append(wants[:len(wants)-1], `href="./logs/slow.log"`)...)
 	if status, _ := fetch(t, url+"/builds/one/report.html"); status != 200 {
 		t.Errorf("the report of another build: %d", status)
+	}
+}
+
+// TestFullLogs: where logs are there is no room for what a step prints. The build is not less
+// done, it says so once, and what was kept are whole events.
+func TestFullLogs(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only the superuser mounts a small file system for a builder")
+	}
+	w := newWorld(t)
+	w.file(t, "a.xml", "<redo>"+base(t)+`<buildstage id="loud"><prestage>base</prestage><action>RUN seq 100000</action></buildstage></redo>`)
+	if err := os.Mkdir(filepath.Join(w.work, "small"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.setenv("XDG_STATE_HOME=" + filepath.Join(w.work, "small"))
+	script := `set -e
+		mount -t tmpfs -o size=600k small small
+		"$0" --progress=plain a.xml -B full >build.out 2>build.err; echo status $?
+		"$0" logs --json full >kept.json; tail -c 1 kept.json | od -An -tx1
+		grep -c 'keep the events of a build: .*no space left' build.err`
+	r := w.ok(t, "unshare", "--mount", "sh", "-c", script, program(t))
+	if r.stdout != "status 0\n 0a\n1\n" {
+		t.Errorf("%s%s%s", r.stdout, r.stderr, tailOf(string(w.read(t, "build.err"))))
+	}
+	kept := w.read(t, "kept.json")
+	for line := range bytes.Lines(kept) {
+		if !json.Valid(line) {
+			t.Errorf("no event: %s", line)
+		}
+	}
+	if !bytes.Contains(kept, []byte(`"kind":"step-output"`)) {
+		t.Errorf("nothing was kept:\n%s", tailOf(string(kept)))
 	}
 }
