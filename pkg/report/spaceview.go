@@ -16,6 +16,7 @@ import (
 type spaceView struct {
 	Why                    string // it was not measured
 	Stage, Total, Files    string
+	Foreign                string // what no package has, "" for nothing
 	Packages, Dirs         []mapView
 	PackageTable, DirTable partsView
 }
@@ -66,7 +67,7 @@ func newSpaceView(s *Space, why string) *spaceView {
 		parts := firstParts(s.Packages, "%d smaller packages")
 		groups := groupEach(parts)
 		if f := s.Foreign; f.Bytes > 0 {
-			f.Name = foreignName
+			f.Name, v.Foreign = foreignName, bytesize.Format(f.Bytes)
 			parts = append(parts, f)
 			slices.SortStableFunc(parts, largest)
 			groups = append(groups, group{"none", s.ForeignDirs(leastShare), f.Bytes})
