@@ -25,6 +25,15 @@ type keptEvents struct {
 	full  sync.Once
 }
 
+// teed is a display of which others see the events, too.
+type teed struct {
+	render.Display
+	show func(progress.Event)
+}
+
+// Show implements render.Display.
+func (t teed) Show(e progress.Event) { t.show(e) }
+
 // keepEvents begins to keep what is shown in view.
 func keepEvents(j *buildJob, view render.Display, began time.Time) *keptEvents {
 	k := &keptEvents{view: view, began: began}

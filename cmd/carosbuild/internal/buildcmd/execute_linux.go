@@ -41,12 +41,13 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 	defer func() { kept.end(ctx, c.App, j, err) }()
 	rec := history.NewRecorder(j.plan, began)
 	events := c.expectation(j).Tee(rec.Tee(kept.show))
-	if err := c.openShared(ctx, j, store, view, func(text string) {
+	shown := teed{view, events}
+	if err := c.openShared(ctx, j, store, shown, func(text string) {
 		events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text})
 	}); err != nil {
 		return err
 	}
-	e, done, err := c.engine(ctx, j, store, view, events)
+	e, done, err := c.engine(ctx, j, store, shown, events)
 	if err != nil {
 		return err
 	}
