@@ -22,6 +22,8 @@ type Estimator struct {
 	disks  float64 // seconds of what comes after the stages
 	vague  bool    // how long that takes is not known
 
+	took, expected float64 // seconds, of the steps that are done and were known
+
 	looked time.Time // when it was last worked out
 	said   progress.Event
 }
@@ -130,6 +132,9 @@ func (e *Estimator) note(ev progress.Event) bool {
 		}
 		s.running = true
 		step := &s.steps[ev.Step-1]
+		if ev.Kind == progress.StepDone && step.known && !step.over {
+			e.took, e.expected = e.took+ev.Seconds, e.expected+step.seconds
+		}
 		step.over = ev.Kind != progress.StepStarted
 		if step.begun = ev.Time; step.over {
 			step.begun = time.Time{}
@@ -143,6 +148,17 @@ func (e *Estimator) note(ev progress.Event) bool {
 // overrun is how much longer a step is expected to take that takes longer than it did
 // before, as a part of the time that it has taken.
 const overrun = 0.1
+
+// What is left takes as much longer or shorter as the steps that are done, within limits, and
+// as far as these have taken long enough to tell.
+const (
+	steady           = 60.0 // seconds that count as if they had gone as expected
+	fastest, slowest = 0.25, 4
+)
+
+func (e *Estimator) pace() float64 {
+	return min(max((e.took+steady)/(e.expected+steady), fastest), slowest)
+}
 
 // left is how many seconds are left. Known: something is known of it; all: of all steps
 // that are left.
@@ -161,7 +177,7 @@ func (e *Estimator) left(now time.Time) (seconds float64, known, all bool) {
 				continue
 			}
 			known = true
-			n := step.seconds
+			n := step.seconds * e.pace()
 			if !step.begun.IsZero() {
 				took := now.Sub(step.begun).Seconds()
 				if n -= took; n < 0 {
@@ -171,7 +187,7 @@ func (e *Estimator) left(now time.Time) (seconds float64, known, all bool) {
 			need[i] += n
 		}
 	}
-	return e.schedule(need) + e.disks, known || e.disks > 0, all
+	return e.schedule(need) + e.disks*e.pace(), known || e.disks > 0, all
 }
 
 // schedule is when stages end that take so many seconds, if each begins when those that

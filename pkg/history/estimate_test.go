@@ -3,6 +3,7 @@
 package history
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -127,7 +128,9 @@ func TestEstimate(t *testing.T) {
 			if e != nil {
 				e.note(event(progress.StageDone, "base", 0, 90))
 				e.note(event(progress.StageDone, "b", 0, 90))
-				e.note(event(progress.StepDone, "a", 1, 94))
+				done := event(progress.StepDone, "a", 1, 94)
+				done.Seconds = 10
+				e.note(done)
 				e.note(event(progress.StepStarted, "a", 2, 94))
 			}
 		}, 14 + 2, true, true},
@@ -167,6 +170,25 @@ func TestEstimate(t *testing.T) {
 	}
 }
 
+// TestPace: what is left goes by how fast the steps were that are done, but not by a short one.
+func TestPace(t *testing.T) {
+	times := &Times{}
+	times.learn(timed(map[string][]float64{"s": {0.1, 600, 600}}, ""))
+	for _, tt := range []struct{ first, second, want float64 }{
+		{0.1, 600, 600}, {5, 600, 604}, {0.1, 1200, 1145}, {0.1, 1e6, 2400}, {0.1, 0, 150},
+	} {
+		e := NewEstimator(&plan.Plan{Stages: []plan.Job{{ID: "s", Steps: []plan.Step{{Kind: "RUN", Text: "s0"}, {Kind: "RUN", Text: "s1"}, {Kind: "RUN", Text: "s2"}}}}}, times, 1, false, false)
+		for i, sec := range []float64{tt.first, tt.second} {
+			for range 2 { // a plan may be run again
+				e.note(progress.Event{Kind: progress.StepDone, Stage: "s", Step: i + 1, Seconds: sec})
+			}
+		}
+		if got, _, _ := e.left(at(0)); math.Abs(got-tt.want) > 1 {
+			t.Errorf("%g and %g seconds: %g are left, want %g", tt.first, tt.second, got, tt.want)
+		}
+	}
+}
+
 // TestEstimateEvents: an estimate follows the event that changes it, and is not repeated.
 func TestEstimateEvents(t *testing.T) {
 	times := &Times{}
@@ -182,7 +204,7 @@ func TestEstimateEvents(t *testing.T) {
 	})
 	show(progress.Event{Time: at(10), Kind: progress.Begun})
 	show(progress.Event{Time: at(10), Kind: progress.StepStarted, Stage: "base", Step: 1})
-	show(progress.Event{Time: at(11), Kind: progress.StepDone, Stage: "base", Step: 1})
+	show(progress.Event{Time: at(11), Kind: progress.StepDone, Stage: "base", Step: 1, Seconds: 1})
 	for range 1000 {
 		show(progress.Event{Time: at(11), Kind: progress.StepOutput, Stage: "base"})
 	}
@@ -190,8 +212,8 @@ func TestEstimateEvents(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	show(progress.Event{Time: at(11), Kind: progress.StepStarted, Stage: "base", Step: 2})
-	show(progress.Event{Time: at(21), Kind: progress.StepDone, Stage: "base", Step: 2}) // 8 seconds late
-	if len(got) != 2 || !got[1].ExpectedEnd.Equal(at(60)) {
+	show(progress.Event{Time: at(21), Kind: progress.StepDone, Stage: "base", Step: 2, Seconds: 10}) // 8 seconds late, and so a bit slower from now on
+	if len(got) != 2 || !got[1].ExpectedEnd.Equal(at(65)) {
 		t.Errorf("%+v", got)
 	}
 	again := NewEstimator(&plan.Plan{Stages: []plan.Job{{ID: "a", Steps: []plan.Step{{Kind: "RUN", Text: "a0", Cached: true}}}}}, times, 1, true, false)

@@ -54,6 +54,7 @@ const largeFile = 64 << 10
 const (
 	mostListed = 256 << 20 // bytes of lists of packages
 	mostLists  = 100000
+	mostFiles  = 4 << 20 // in a stage
 )
 
 // listDirs are where package managers keep the lists of packages' files.
@@ -61,6 +62,10 @@ var listDirs = []string{"/var/lib/dpkg/info", "/var/lib/opkg/info", "/usr/lib/op
 
 // Measure looks at all files of a root file system.
 func Measure(ctx context.Context, r *results.Root, stage string) (*Space, error) {
+	return measure(ctx, r, stage, mostFiles)
+}
+
+func measure(ctx context.Context, r *results.Root, stage string, most int) (*Space, error) {
 	s := &Space{Stage: stage, top: newDir("/"), foreign: newDir("/")}
 	owners, err := packagesOf(ctx, r)
 	if err != nil {
@@ -71,6 +76,9 @@ func Measure(ctx context.Context, r *results.Root, stage string) (*Space, error)
 	err = r.Each(ctx, func(e results.Entry) error {
 		if !e.Regular || seen[e.ID] {
 			return nil
+		}
+		if len(seen) >= most {
+			return fmt.Errorf("it has more than %d files", most)
 		}
 		seen[e.ID] = true
 		s.Total.add(e.Size)

@@ -65,6 +65,9 @@ func TestMeasure(t *testing.T) {
 	if want := []Part{{"/srv/data", 300000, 1}, {"/*", 1510 + lists, 6}}; !cmp.Equal(s.Dirs(0.1), want) {
 		t.Errorf("directories %+v, want %+v", s.Dirs(0.1), want)
 	}
+	if _, err := measure(t.Context(), root, "stage", 6); err == nil || err.Error() != "measure stage stage: it has more than 6 files" {
+		t.Errorf("with a limit: %v", err)
+	}
 	sum := int64(0)
 	for _, p := range s.Dirs(0) {
 		sum += p.Bytes
