@@ -229,8 +229,8 @@ func TestReportPage(t *testing.T) {
 	}
 	w.file(t, "served.html", string(page))
 	w.checkPage(t, "served.html", append(wants[:len(wants)-1], `href="./logs/slow.log"`)...)
-	if status, _ := fetch(t, url+"/builds/one/report.html"); status != 200 {
-		t.Errorf("the report of another build: %d", status)
+	if status, page := fetch(t, url+"/builds/one/report.html"); status != 200 || !bytes.Contains(page, []byte("echo last")) || bytes.Contains(page, []byte("By directory")) {
+		t.Errorf("the report of another build: %d\n%s", status, page)
 	}
 }
 

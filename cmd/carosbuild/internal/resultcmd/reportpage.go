@@ -33,36 +33,47 @@ func (b *build) page(ctx context.Context) ([]byte, error) {
 }
 
 // reportInput is what the page of a build is made of, but for its logs. Of a build whose
-// stages are not opened, it is what the report alone says.
+// stages are not opened, it is what reports alone say.
 func (b *build) reportInput(ctx context.Context) (report.Input, error) {
 	in := report.Input{Build: b.report, Zone: time.Local, Foot: "Made by carosbuild."}
-	var root *results.Root
-	if b.open == nil {
-		return in, nil
-	}
-	if b.stage == "" {
-		in.NoSpace = "No stage of this build is stored any more, or none is its result: what takes the space is not known."
-	} else {
-		var err error
-		if root, err = b.root(ctx, b.stage); err != nil {
-			return in, err
-		}
-		if in.Space, err = report.Measure(ctx, root, b.stage); err != nil {
-			if ctx.Err() != nil {
-				return in, err
-			}
-			in.NoSpace = err.Error()
-		}
+	root, err := b.measure(ctx, &in)
+	if err != nil {
+		return in, err
 	}
 	former := report.Former(b.report, b.reports)
 	if former == nil {
 		return in, nil
 	}
 	in.Changes = &report.Changes{Since: former.BuildID, Layers: report.CompareLayers(b.report, former)}
-	if in.Changes.Packages, in.Changes.Why = b.packageChanges(ctx, root, former); ctx.Err() != nil {
-		return in, ctx.Err()
+	if b.open == nil {
+		in.Changes.Why = "Packages are compared for the build that is served alone: carosbuild serve " + b.id
+		return in, nil
 	}
-	return in, nil
+	in.Changes.Packages, in.Changes.Why = b.packageChanges(ctx, root, former)
+	return in, ctx.Err()
+}
+
+// measure fills in what takes the space of the build's stage, or why that is not known. The
+// root is that of the stage, nil where there is none.
+func (b *build) measure(ctx context.Context, in *report.Input) (*results.Root, error) {
+	switch {
+	case b.open == nil:
+		return nil, nil
+	case b.stage == "":
+		in.NoSpace = "No stage of this build is stored any more, or none is its result: what takes the space is not known."
+		return nil, nil
+	}
+	root, err := b.root(ctx, b.stage)
+	if err != nil {
+		return nil, err
+	}
+	if in.Space, err = report.Measure(ctx, root, b.stage); err != nil {
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		in.NoSpace = err.Error()
+	}
+	return root, nil
 }
 
 // packageChanges compares the packages of the build's stage with those that it had in the

@@ -95,7 +95,7 @@ func (c *serveCommand) run(ctx context.Context, b *build, d cli.Dirs, addr strin
 	for _, r := range b.reports {
 		if r.BuildID != b.id {
 			dir := filepath.Join(d.Logs(), r.BuildID)
-			other := &build{id: r.BuildID, report: r, logDir: dir}
+			other := &build{id: r.BuildID, report: r, logDir: dir, reports: b.reports}
 			all = append(all, &serve.Build{Report: r, LogDir: dir, Logs: stageLogs(r, dir), Page: other.page})
 		}
 	}
