@@ -19,6 +19,6 @@ func storeCommands(a *cli.App) []*cobra.Command {
 	a.StoreDir = func() string { return localstore.StoreDir(a) }
 	return []*cobra.Command{
 		imagecmd.NewImages(a), imagecmd.NewPrune(a), imagecmd.NewDu(a), imagecmd.NewFsck(a), buildcmd.NewShell(a), buildcmd.NewResume(a), imagecmd.NewPush(a), imagecmd.NewPull(a), imagecmd.NewExport(a),
-		resultcmd.NewResults(a), resultcmd.NewServe(a), resultcmd.NewRelease(a), doctorcmd.New(a),
+		resultcmd.NewResults(a), resultcmd.NewServe(a), resultcmd.NewRelease(a), resultcmd.NewLogs(a), resultcmd.NewReport(a), doctorcmd.New(a),
 	}
 }

@@ -16,7 +16,7 @@ import (
 // elsewhere too; each of the others says that it needs Linux.
 func storeCommands(a *cli.App) []*cobra.Command {
 	all := []*cobra.Command{imagecmd.NewPush(a), imagecmd.NewPull(a), imagecmd.NewExport(a), resultcmd.NewResults(a), resultcmd.NewServe(a)}
-	for _, name := range []string{"images", "prune", "du", "fsck", "shell", "release", "doctor"} {
+	for _, name := range []string{"images", "prune", "du", "fsck", "shell", "release", "logs", "report", "doctor"} {
 		all = append(all, &cobra.Command{
 			Use: name, Short: "Needs Linux", DisableFlagParsing: true,
 			RunE: func(*cobra.Command, []string) error { return cli.NeedsLinux("carosbuild " + name) },

@@ -5,6 +5,7 @@ package history
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ type Recorder struct {
 	plan   *plan.Plan
 	start  time.Time
 	stages map[string]*stageRecord
+	acts   []Activity // those that are over, and those that go on
 }
 
 // stageRecord is what the events of a stage have told.
@@ -50,23 +52,55 @@ func (r *Recorder) Tee(next func(progress.Event)) func(progress.Event) {
 func (r *Recorder) event(e progress.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if e.Kind == progress.Progress || e.Kind == progress.ProgressEnd {
+		r.activity(e)
+	}
 	s := r.stages[e.Stage]
 	if s == nil {
 		return
 	}
 	if s.started.IsZero() {
-		s.started = e.Time
+		s.started = e.Time.UTC()
 	}
 	switch e.Kind {
 	case progress.StepCached:
-		s.steps[e.Step] = &StepReport{Status: Done, Cached: true}
+		s.steps[e.Step] = &StepReport{Status: Done, Cached: true, Started: e.Time.UTC()}
 	case progress.StepStarted:
-		s.steps[e.Step] = &StepReport{Status: Interrupted}
+		s.steps[e.Step] = &StepReport{Status: Interrupted, Started: e.Time.UTC()}
 		s.begun[e.Step] = e.Time
 	case progress.StepDone:
-		s.steps[e.Step] = &StepReport{Status: Done, Seconds: e.Seconds}
+		s.steps[e.Step] = &StepReport{Status: Done, Seconds: e.Seconds, Started: r.startOf(s, e)}
 	case progress.StageDone:
 		s.done, s.seconds = true, e.Seconds
+	}
+}
+
+// startOf is when a step that is done has begun.
+func (r *Recorder) startOf(s *stageRecord, done progress.Event) time.Time {
+	if t, ok := s.begun[done.Step]; ok {
+		return t.UTC()
+	}
+	return done.Time.Add(-time.Duration(done.Seconds * float64(time.Second))).UTC()
+}
+
+// mostActivities is how many of them a report has.
+const mostActivities = 500
+
+// activity notes how far a download or a disk is.
+func (r *Recorder) activity(e progress.Event) {
+	for i := len(r.acts) - 1; i >= 0; i-- {
+		a := &r.acts[i]
+		if a.Stage != e.Stage || a.Text != e.Text {
+			continue
+		}
+		a.Seconds = e.Time.Sub(a.Started).Seconds()
+		if e.Kind == progress.Progress {
+			a.Done, a.Unit = e.Done, e.Unit
+		}
+		return
+	}
+	if e.Kind == progress.Progress && len(r.acts) < mostActivities {
+		r.acts = append(r.acts, Activity{Stage: e.Stage, Text: e.Text, Started: e.Time.UTC(), Done: e.Done, Unit: e.Unit})
 	}
 }
 
@@ -91,6 +125,7 @@ func (r *Recorder) Report(ctx context.Context, m Made, end time.Time, err error)
 	defer r.mu.Unlock()
 	out := &Report{
 		Schema: ReportSchema, BuildID: m.BuildID, Status: Done, Start: r.start.UTC(), End: end.UTC(), Targets: r.plan.Targets,
+		Activities: slices.Clone(r.acts),
 	}
 	if err != nil {
 		out.Status, out.Error = Failed, err.Error()
@@ -111,7 +146,7 @@ func (r *Recorder) Report(ctx context.Context, m Made, end time.Time, err error)
 
 func (r *Recorder) stage(sp plan.Job, end time.Time) StageReport {
 	rec := r.stages[sp.ID]
-	s := StageReport{ID: sp.ID, Key: sp.Key, Status: Interrupted, Steps: []StepReport{}}
+	s := StageReport{ID: sp.ID, Key: sp.Key, Status: Interrupted, Started: rec.started, Steps: []StepReport{}}
 	switch {
 	case rec.done:
 		s.Status, s.Seconds = Done, rec.seconds
@@ -176,7 +211,8 @@ func (z *sizer) fill(s *StageReport, sp plan.Job) {
 		return
 	}
 	top := z.layers[sp.Parent]
-	s.Size = z.size(top)
+	below := z.chain(top)
+	s.Size = sizeOf(below)
 	for i, p := range sp.Steps {
 		if s.Steps[i].Status != Done {
 			continue
@@ -185,22 +221,31 @@ func (z *sizer) fill(s *StageReport, sp plan.Job) {
 		if !ok || left == top {
 			continue
 		}
-		below := s.Size
-		top, s.Size = left, z.size(left)
-		s.Steps[i].Size = max(s.Size-below, 0)
+		chain := z.chain(left)
+		step, size := &s.Steps[i], sizeOf(chain)
+		step.Size = max(size-s.Size, 0)
+		for _, l := range chain[min(len(below), len(chain)):] {
+			step.Layers = append(step.Layers, l.DiffID.String())
+		}
+		top, below, s.Size = left, chain, size
 	}
 	z.layers[sp.ID] = top
 }
 
-// size is that of a layer and all below it, in bytes of uncompressed tar.
-func (z *sizer) size(top string) int64 {
+// chain is a layer and all below it; none where that is not known.
+func (z *sizer) chain(top string) []layer.Layer {
 	if top == "" {
-		return 0
+		return nil
 	}
 	chain, err := z.store.Chain(top)
 	if err != nil {
-		return 0
+		return nil
 	}
+	return chain
+}
+
+// sizeOf is the size of layers, in bytes of uncompressed tar.
+func sizeOf(chain []layer.Layer) int64 {
 	var sum int64
 	for _, l := range chain {
 		sum += max(l.Size, 0)

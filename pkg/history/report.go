@@ -48,6 +48,7 @@ type Report struct {
 	Artifacts    []Artifact        `json:"artifacts,omitempty"` // as declared
 	Feeds        []Artifact        `json:"feeds,omitempty"`     // as declared; Name is empty
 	Failed       *FailedStep       `json:"failed,omitempty"`
+	Activities   []Activity        `json:"activities,omitempty"` // downloads and the writing of disks
 }
 
 // Status says how far a build, a stage, a step or what an image holds has come.
@@ -75,6 +76,7 @@ type StageReport struct {
 	Key     string       `json:"key"`             // of its last step
 	Image   string       `json:"image,omitempty"` // id in the store
 	Status  Status       `json:"status"`
+	Started time.Time    `json:"started,omitzero"`
 	Seconds float64      `json:"seconds"`
 	Size    int64        `json:"size"`          // of all its layers, those of its parent included
 	Log     string       `json:"log,omitempty"` // file name beside the report
@@ -83,12 +85,24 @@ type StageReport struct {
 
 // StepReport is one step of a stage.
 type StepReport struct {
-	Kind    string  `json:"kind"`
-	Text    string  `json:"text"`
-	Status  Status  `json:"status"`
-	Cached  bool    `json:"cached"` // it was on record and did not run
-	Seconds float64 `json:"seconds"`
-	Size    int64   `json:"size"` // of the layers that it added
+	Kind    string    `json:"kind"`
+	Text    string    `json:"text"`
+	Status  Status    `json:"status"`
+	Cached  bool      `json:"cached"` // it was on record and did not run
+	Started time.Time `json:"started,omitzero"`
+	Seconds float64   `json:"seconds"`
+	Size    int64     `json:"size"`             // of the layers that it added
+	Layers  []string  `json:"layers,omitempty"` // digests of those, uncompressed, the lowest first
+}
+
+// Activity is a download, or the writing of disks, that was shown while it went on.
+type Activity struct {
+	Stage   string    `json:"stage,omitempty"` // "" for one of no stage
+	Text    string    `json:"text"`
+	Started time.Time `json:"started"`
+	Seconds float64   `json:"seconds"`
+	Done    int64     `json:"done"`           // of Unit
+	Unit    string    `json:"unit,omitempty"` // "" for bytes
 }
 
 // Output is a disk that was written. Size, time and inode tell whether the

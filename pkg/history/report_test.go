@@ -41,7 +41,9 @@ func recorded(t *testing.T) *Recorder {
 		{Time: at(3), Kind: progress.StepStarted, Stage: "b", Step: 1},
 		{Time: at(4), Kind: progress.StepDone, Stage: "b", Step: 1, Seconds: 1},
 		{Time: at(4), Kind: progress.StepStarted, Stage: "b", Step: 2},
-		{Time: at(4), Kind: progress.Progress, Text: "write x"},
+		{Time: at(4), Kind: progress.Progress, Text: "write x", Done: 10, Total: 20},
+		{Time: at(5), Kind: progress.Progress, Text: "write x", Done: 20, Total: 20},
+		{Time: at(6), Kind: progress.ProgressEnd, Text: "write x"},
 	}
 	for _, e := range events {
 		show(e)
@@ -73,19 +75,22 @@ func TestRecorder(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			got := recorded(t).Report(tt.ctx, Made{BuildID: "id", Images: map[string]string{"a": "ia"}}, at(9), tt.err)
 			want := []StageReport{
-				{ID: "a", Key: "ka", Image: "ia", Status: Done, Seconds: 2.5, Log: "a.log", Steps: []StepReport{
-					{Kind: "FROM", Text: "scratch", Status: Done, Cached: true},
-					{Kind: "RUN", Text: "x", Status: Done, Seconds: 2},
+				{ID: "a", Key: "ka", Image: "ia", Status: Done, Started: at(1), Seconds: 2.5, Log: "a.log", Steps: []StepReport{
+					{Kind: "FROM", Text: "scratch", Status: Done, Cached: true, Started: at(1)},
+					{Kind: "RUN", Text: "x", Status: Done, Started: at(1), Seconds: 2},
 				}},
-				{ID: "b", Key: "kb", Status: tt.stage, Seconds: 6, Log: "b.log", Steps: []StepReport{
-					{Kind: "RUN", Text: "y", Status: Done, Seconds: 1},
-					{Kind: "RUN", Text: "z", Status: tt.step, Seconds: 5},
+				{ID: "b", Key: "kb", Status: tt.stage, Started: at(3), Seconds: 6, Log: "b.log", Steps: []StepReport{
+					{Kind: "RUN", Text: "y", Status: Done, Started: at(3), Seconds: 1},
+					{Kind: "RUN", Text: "z", Status: tt.step, Started: at(4), Seconds: 5},
 					{Kind: "RUN", Text: "never", Status: NotRun},
 				}},
 				{ID: "c", Key: "kc", Status: NotRun, Steps: []StepReport{{Kind: "RUN", Text: "w", Status: NotRun}}},
 			}
 			if diff := cmp.Diff(got.Stages, want); diff != "" {
 				t.Errorf("stages (-got +want):\n%s", diff)
+			}
+			if diff := cmp.Diff(got.Activities, []Activity{{Text: "write x", Started: at(4), Seconds: 2, Done: 20}}); diff != "" {
+				t.Errorf("activities (-got +want):\n%s", diff)
 			}
 			if diff := cmp.Diff(got.Failed, tt.failed); diff != "" {
 				t.Errorf("failed step (-got +want):\n%s", diff)

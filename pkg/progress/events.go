@@ -21,6 +21,7 @@ const (
 	Progress     EventKind = "progress"     // Text says of what; Done and Total, in bytes or Unit
 	ProgressEnd  EventKind = "progress-end" // Text as in Progress: no more of it will come
 	Note         EventKind = "note"         // Text, for a person
+	Estimate     EventKind = "estimate"     // Seconds are left, until ExpectedEnd
 )
 
 // Event is one thing that happened in a build.
@@ -38,4 +39,7 @@ type Event struct {
 	Unit    string    `json:"unit,omitempty"` // of Done and Total; "" for bytes
 	Seconds float64   `json:"seconds,omitempty"`
 	Good    bool      `json:"-"` // a note that is not about a problem
+
+	ExpectedEnd time.Time `json:"expected_end,omitzero"` // of the build
+	AtLeast     bool      `json:"at_least,omitempty"`    // it takes longer: of some of what is left, nothing is known
 }

@@ -21,6 +21,7 @@ func TestEventsAsJSON(t *testing.T) {
 		`{"time":"2026-01-02T03:04:05Z","kind":"note","text":"a"}`:                                                                 {Time: at, Kind: Note, Text: "a"},
 		`{"time":"2026-01-02T03:04:05Z","kind":"step-done","stage":"s","step":1,"steps":2,"key":"k","text":"RUN x","seconds":0.5}`: {Time: at, Kind: StepDone, Stage: "s", Step: 1, Steps: 2, Key: "k", Text: "RUN x", Seconds: 0.5},
 		`{"time":"2026-01-02T03:04:05Z","kind":"progress","text":"pull","done":3,"total":4,"unit":"packages"}`:                     {Time: at, Kind: Progress, Text: "pull", Done: 3, Total: 4, Unit: "packages"},
+		`{"time":"2026-01-02T03:04:05Z","kind":"estimate","seconds":5,"expected_end":"2026-01-02T03:04:05Z","at_least":true}`:      {Time: at, Kind: Estimate, Seconds: 5, ExpectedEnd: at, AtLeast: true},
 		`{"time":"2026-01-02T03:04:05Z","kind":"build-started","stages":3,"steps":9,"text":"b1"}`:                                  {Time: at, Kind: Begun, Stages: 3, Steps: 9, Text: "b1"},
 	} {
 		got, err := json.Marshal(e)
@@ -58,7 +59,7 @@ func TestKindsDiffer(t *testing.T) {
 		}
 		return true
 	})
-	if !seen[string(StepDone)] || len(seen) != 10 {
+	if !seen[string(StepDone)] || len(seen) != 11 {
 		t.Errorf("%d kinds", len(seen))
 	}
 }

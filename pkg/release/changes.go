@@ -65,6 +65,15 @@ func compare(ctx context.Context, now, former *Release, log Log) *Changes {
 	return c
 }
 
+// ComparePackages compares two sorted lists of packages.
+func ComparePackages(now, former []Package) *Changes {
+	c := &Changes{Unlisted: len(now) == 0 || len(former) == 0}
+	if !c.Unlisted {
+		c.packages(now, former)
+	}
+	return c
+}
+
 type packageID struct{ name, arch string }
 
 // packages compares two sorted lists. A name may be there in several versions,

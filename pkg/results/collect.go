@@ -47,7 +47,7 @@ type Problem struct {
 // Taken are the names that an artifact cannot have, for something else of the
 // results has them.
 var Taken = []string{
-	"SHA256SUMS", "build.json", "builds", "cooker-logs.tar.gz", "disks", "log.txt", "logs", "package-logs.tar.gz", "packages", "packages.tar",
+	"SHA256SUMS", "build.json", "builds", "cooker-logs.tar.gz", "disks", "log.txt", "logs", "package-logs.tar.gz", "packages", "packages.tar", "report.html",
 }
 
 // Collect finds the results. It fails when the context ends or when what Yocto

@@ -43,6 +43,8 @@ type Root struct {
 type system interface {
 	// stat describes the file that a name leads to.
 	stat(name string) (node, error)
+	// entry describes what list has returned, under its whole name.
+	entry(name string, e fs.DirEntry) (node, error)
 	// open opens a regular file for reading.
 	open(name string) (Content, node, error)
 	// list returns the entries of a directory, sorted by name.

@@ -73,8 +73,16 @@ func (r *dirRoot) explain(name string, flags int, err error) error {
 }
 
 // stat says what a name leads to.
-func (r *dirRoot) stat(name string) (node, error) {
-	f, n, err := r.path(name, 0)
+func (r *dirRoot) stat(name string) (node, error) { return r.look(name, 0) }
+
+// entry says what has a name. What os.ReadDir has found is not asked: it would look below a
+// directory that is closed.
+func (r *dirRoot) entry(name string, _ fs.DirEntry) (node, error) {
+	return r.look(name, unix.O_NOFOLLOW)
+}
+
+func (r *dirRoot) look(name string, flags int) (node, error) {
+	f, n, err := r.path(name, flags)
 	if err != nil {
 		return n, err
 	}

@@ -44,6 +44,21 @@ func (r *dirRoot) stat(name string) (node, error) {
 	if err != nil {
 		return node{}, r.explain(name, err)
 	}
+	return nodeOfInfo(st), nil
+}
+
+// entry says what has a name.
+func (r *dirRoot) entry(name string, _ fs.DirEntry) (node, error) {
+	st, err := r.dir.Lstat(local(name))
+	if err != nil {
+		return node{}, r.explain(name, err)
+	}
+	n := nodeOfInfo(st)
+	n.path = name // its number is not known
+	return n, nil
+}
+
+func nodeOfInfo(st fs.FileInfo) node {
 	n := node{mode: uint32(st.Mode().Perm()), size: st.Size(), mtime: st.ModTime()}
 	switch {
 	case st.Mode().IsRegular():
@@ -51,7 +66,7 @@ func (r *dirRoot) stat(name string) (node, error) {
 	case st.IsDir():
 		n.mode |= directory
 	}
-	return n, nil
+	return n
 }
 
 // explain turns what the system says into what it means.

@@ -55,6 +55,19 @@ func (r *treeRoot) stat(name string) (node, error) {
 	return nodeOf(e), nil
 }
 
+// entry implements system.
+func (r *treeRoot) entry(name string, e fs.DirEntry) (node, error) {
+	info, err := e.Info()
+	if err != nil {
+		return node{}, err
+	}
+	i, ok := info.(treeInfo)
+	if !ok {
+		return node{}, &fs.PathError{Op: "find in the stage", Path: name, Err: fs.ErrNotExist}
+	}
+	return nodeOf(i.entry), nil
+}
+
 func nodeOf(e *tree.Entry) node {
 	return node{path: e.Path, mode: e.Mode, size: e.Size, mtime: modTime(e)}
 }

@@ -75,6 +75,21 @@ func TestPageInBrowser(t *testing.T) {
 	}
 }
 
+// TestReportInBrowser: the report needs nothing that its policy forbids, and shows hostile
+// names as text.
+func TestReportInBrowser(t *testing.T) {
+	w := newWorld(t)
+	dom, console := browser(t, "http://"+w.addr+"/report.html")
+	if console != "" {
+		t.Errorf("the console says:\n%s", console)
+	}
+	for _, want := range []string{"<title>2026-me – report</title>", "Stage base failed", `<a href="./logs/base.log">`, "&lt;b&gt;log&lt;/b&gt;", "By directory", "/REDO/build/", "<rect class="} {
+		if !strings.Contains(dom, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+}
+
 // TestViolationIsSeen sees that the browser of the test above would say so.
 func TestViolationIsSeen(t *testing.T) {
 	addr := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -89,7 +104,7 @@ func TestViolationIsSeen(t *testing.T) {
 
 // TestPhone measures pages in a frame as wide as a small phone.
 func TestPhone(t *testing.T) {
-	paths := []string{"/", "/builds/", "/packages/all/"}
+	paths := []string{"/", "/builds/", "/packages/all/", "/report.html"}
 	w := newWorld(t)
 	w.site.Hash(t.Context())
 	addr := start(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -108,7 +123,7 @@ func TestPhone(t *testing.T) {
 		for k, v := range rec.Header() {
 			rw.Header()[k] = v
 		}
-		rw.Header().Set("Content-Security-Policy", strings.Replace(policy, "frame-ancestors 'none'", "frame-ancestors 'self'", 1))
+		rw.Header().Set("Content-Security-Policy", strings.Replace(rw.Header().Get("Content-Security-Policy"), "frame-ancestors 'none'", "frame-ancestors 'self'", 1))
 		rw.WriteHeader(rec.Code)
 		_, _ = rw.Write(rec.Body.Bytes())
 	}))

@@ -4,6 +4,7 @@ package serve
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -11,6 +12,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
+
+	"github.com/carosio/carosbuild/pkg/report"
 )
 
 //go:embed page.html
@@ -21,8 +25,13 @@ var style string
 
 var (
 	pages  = template.Must(template.New("").Parse(strings.ReplaceAll(pageText, "STYLE", style)))
-	policy = "default-src 'none'; img-src data:; style-src '" + hashOf(style) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	policy = policyFor(style)
 )
+
+// policyFor lets a page have its own style sheet and nothing else.
+func policyFor(style string) string {
+	return "default-src 'none'; img-src data:; style-src '" + hashOf(style) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
 
 // hashOf is the source expression of a style sheet (CSP level 3, section 2.3.1).
 func hashOf(s string) string {
@@ -42,9 +51,37 @@ func (p *page) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This page cannot be made.", http.StatusInternalServerError)
 		return
 	}
+	sendPage(w, b.Bytes())
+}
+
+func sendPage(w http.ResponseWriter, data []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-cache")
-	h.Set("Content-Length", strconv.Itoa(b.Len()))
-	_, _ = w.Write(b.Bytes())
+	h.Set("Content-Length", strconv.Itoa(len(data)))
+	_, _ = w.Write(data)
+}
+
+// reportPage is the report of a build. It is made when it is first asked for, since that
+// reads all directories of a stage, and kept.
+type reportPage struct {
+	make func(ctx context.Context) ([]byte, error)
+
+	mu   sync.Mutex
+	data []byte
+}
+
+func (p *reportPage) serve(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.data == nil {
+		data, err := p.make(r.Context())
+		if err != nil {
+			http.Error(w, "This page cannot be made.", http.StatusInternalServerError)
+			return
+		}
+		p.data = data
+	}
+	w.Header().Set("Content-Security-Policy", policyFor(report.Style))
+	sendPage(w, p.data)
 }

@@ -32,7 +32,14 @@ type Build struct {
 	// offered.
 	Set                 *results.Set
 	Cooker, PackageLogs func(context.Context) ([]results.File, error) // nil without such logs
+
+	// Page is the report of the build, as pkg/report makes it; nil for none. It is called
+	// for one request at a time.
+	Page func(context.Context) ([]byte, error)
 }
+
+// reportName is the address of a build's report, below that of the build.
+const reportName = "report.html"
 
 // Options say how to serve.
 type Options struct {
@@ -63,6 +70,9 @@ func NewSite(main *Build, all []*Build, o Options) *Site {
 	return s
 }
 
+// LogAddress is the address of a stage's log, relative to that of its build.
+func LogAddress(stage string) string { return href("logs/" + history.LogName(stage)) }
+
 // add makes the addresses of a build below a path.
 func (s *Site) add(at string, b *Build) {
 	v := &buildPage{site: s, build: b, at: at}
@@ -85,6 +95,9 @@ func (s *Site) add(at string, b *Build) {
 	}
 	if len(v.logs) > 0 {
 		s.routes[at+"log.txt"] = &stream{"", plainText, v.wholeLog}
+	}
+	if b.Page != nil {
+		s.routes[at+reportName] = &reportPage{make: b.Page}
 	}
 	s.routes[at+history.ReportName] = &stream{"", "application/json", v.report}
 	if b.Set != nil {

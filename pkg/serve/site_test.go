@@ -4,8 +4,10 @@ package serve
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/report"
 	"github.com/carosio/carosbuild/pkg/results"
 )
 
@@ -26,6 +29,7 @@ type world struct {
 	stage, disks, logs string
 	site               *Site
 	addr               string
+	made               int // how often the report was made
 }
 
 // longName is as long as a file name may be.
@@ -63,6 +67,21 @@ func newWorld(t *testing.T) *world {
 	}
 	main := &Build{Report: w.report(t), Stage: "top", LogDir: w.logs, Logs: []string{"base.log"}, Set: set, Cooker: root.CookerLogs, PackageLogs: root.PackageLogs}
 	old := &Build{Report: &history.Report{BuildID: "old", Status: history.Done, Start: time.Unix(0, 0), End: time.Unix(5, 0)}, LogDir: w.logs, Logs: []string{"base.log"}}
+	main.Page = func(ctx context.Context) ([]byte, error) {
+		space, err := report.Measure(ctx, root, "top")
+		if err != nil {
+			return nil, err
+		}
+		in := report.Input{Build: main.Report, Space: space, Zone: time.UTC, Foot: "foot"}
+		if in.Logs, err = report.Logs(w.logs, main.Report, LogAddress); err != nil {
+			return nil, err
+		}
+		w.made++
+		var b bytes.Buffer
+		err = report.Write(&b, in)
+		return b.Bytes(), err
+	}
+	old.Page = func(context.Context) ([]byte, error) { return nil, errors.New("a secret path") }
 	digests, err := OpenDigests(filepath.Join(w.logs, "digests.json"), nil, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -94,13 +113,13 @@ func (w *world) report(t *testing.T) *history.Report {
 		outputs = append(outputs, history.Output{Path: p, Format: "vmdk", Size: st.Size(), ModTime: st.ModTime(), Inode: history.Inode(st)})
 	}
 	step := func(status history.Status, text string) history.StepReport {
-		return history.StepReport{Kind: "RUN", Text: text, Status: status, Seconds: 61, Size: 5000}
+		return history.StepReport{Kind: "RUN", Text: text, Status: status, Started: time.Unix(1e9+60, 0), Seconds: 61, Size: 5000}
 	}
 	return &history.Report{
 		Schema: 1, BuildID: "2026-me", Status: history.Failed, Start: time.Unix(1e9, 0), End: time.Unix(1e9+3700, 0), Program: "1.2",
 		Declarations: []history.FileReport{{Name: "a.xml", SHA256: "aa"}}, Targets: []string{"top"},
 		Stages: []history.StageReport{
-			{ID: "base", Status: history.Done, Seconds: 30, Size: 1 << 20, Steps: []history.StepReport{step(history.Done, "one"), {Kind: "FROM", Text: "x", Status: history.Done, Cached: true}}},
+			{ID: "base", Status: history.Done, Seconds: 30, Size: 1 << 20, Log: "base.log", Steps: []history.StepReport{step(history.Done, "one"), {Kind: "FROM", Text: "x", Status: history.Done, Cached: true}}},
 			{ID: "top-" + strings.Repeat("x", 120), Status: history.Failed, Seconds: 120, Size: 1 << 31, Steps: []history.StepReport{step(history.Failed, strings.Repeat("word", 200)), step(history.NotRun, "<i>no</i>")}},
 		},
 		Outputs: outputs,
@@ -199,6 +218,30 @@ func TestServes(t *testing.T) {
 		if head.status != 200 || head.body != "" || head.header.Get("Content-Type") != tt.ctype {
 			t.Errorf("HEAD %s: %d %q", tt.path, head.status, head.body)
 		}
+	}
+}
+
+// TestReport: the report is made once, has a policy for its own style, and an error says
+// nothing of this machine.
+func TestReport(t *testing.T) {
+	w := newWorld(t)
+	for range 3 {
+		got := w.get(t, "/report.html")
+		if got.status != 200 || got.header.Get("Content-Type") != "text/html; charset=utf-8" || got.header.Get("Content-Security-Policy") != policyFor(report.Style) {
+			t.Errorf("%d %v", got.status, got.header)
+		}
+		if strings.Contains(got.body, "<script") || !strings.Contains(got.body, "<style>"+report.Style+"</style>") {
+			t.Error("the page has a script, or another style than the policy allows")
+		}
+	}
+	if w.made != 1 {
+		t.Errorf("it was made %d times", w.made)
+	}
+	if got := w.get(t, "/builds/old/report.html"); got.status != 500 || strings.Contains(got.body, "secret") {
+		t.Errorf("a report that cannot be made: %d %s", got.status, got.body)
+	}
+	if page := w.get(t, "/"); !strings.Contains(page.body, `<a href="./report.html">Report</a>`) {
+		t.Error("the page of the build does not link to it")
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/report"
 	"github.com/carosio/carosbuild/pkg/results"
 )
 
@@ -51,7 +52,8 @@ type buildView struct {
 	Packages          int
 	PackagesSize      string
 	Cooker, TaskLogs  bool
-	Log, Sums, Hidden bool // Hidden: artifacts are not offered here
+	Log, Sums, Hidden bool   // Hidden: artifacts are not offered here
+	Report            string // address of the report, "" for none
 	Logs              []link
 }
 
@@ -93,8 +95,11 @@ func (v *buildPage) view() any {
 		ID:   r.BuildID, Stage: b.Stage, Status: status(r.Status), Declarations: r.Declarations, Program: r.Program, Error: r.Error,
 		Trees: r.Trees, Log: len(v.logs) > 0, Sums: len(v.disks)+len(v.artifacts) > 0, Hidden: b.Set == nil,
 	}
+	if b.Page != nil {
+		out.Report = href(reportName)
+	}
 	if !r.Start.IsZero() {
-		out.Started, out.Took = v.site.when(r.Start), duration(r.End.Sub(r.Start).Seconds())
+		out.Started, out.Took = v.site.when(r.Start), report.Duration(r.End.Sub(r.Start).Seconds())
 	}
 	for _, f := range v.disks {
 		out.Disks = append(out.Disks, v.file(f, "disks/"+f.name))
@@ -138,9 +143,9 @@ func (out *buildView) stages(v *buildPage, r *history.Report) {
 		longest = max(longest, s.Seconds)
 	}
 	for _, s := range r.Stages {
-		row := stageView{ID: s.ID, Took: duration(s.Seconds), Size: bytesize.Format(s.Size), Status: status(s.Status), Percent: 100 * s.Seconds / longest, Log: v.log(s.ID)}
+		row := stageView{ID: s.ID, Took: report.Duration(s.Seconds), Size: bytesize.Format(s.Size), Status: status(s.Status), Percent: 100 * s.Seconds / longest, Log: v.log(s.ID)}
 		for i, p := range s.Steps {
-			step := stepView{N: i + 1, Kind: p.Kind, Text: p.Text, Took: duration(p.Seconds), Size: bytesize.Format(p.Size), Status: status(p.Status)}
+			step := stepView{N: i + 1, Kind: p.Kind, Text: p.Text, Took: report.Duration(p.Seconds), Size: bytesize.Format(p.Size), Status: status(p.Status)}
 			if p.Cached {
 				step.Took, row.Cached = "stored", row.Cached+1
 			}
@@ -240,7 +245,7 @@ func (s *Site) buildsView(main *Build, all []*Build) any {
 	out := buildsView{head: head{"Builds", "../"}}
 	for _, b := range all {
 		r := b.Report
-		row := buildRow{link: link{href(r.BuildID) + "/", r.BuildID, ""}, Status: status(r.Status), Started: s.when(r.Start), Took: duration(r.End.Sub(r.Start).Seconds())}
+		row := buildRow{link: link{href(r.BuildID) + "/", r.BuildID, ""}, Status: status(r.Status), Started: s.when(r.Start), Took: report.Duration(r.End.Sub(r.Start).Seconds())}
 		if row.Here = r.BuildID == main.Report.BuildID; row.Here {
 			row.Href = "../"
 		}
@@ -271,21 +276,4 @@ func status(s history.Status) statusView {
 		return statusView{"interrupted", "◦", "interrupted"}
 	}
 	return statusView{"unknown", "·", string(s)} // not run, or of no report
-}
-
-// duration is seconds for people.
-func duration(s float64) string {
-	switch {
-	case s < 0.05:
-		return "0 s"
-	case s < 9.95:
-		return fmt.Sprintf("%.1f s", s)
-	case s < 59.5:
-		return fmt.Sprintf("%.0f s", s)
-	}
-	n := int64(s + 0.5)
-	if n < 3600 {
-		return fmt.Sprintf("%d min %02d s", n/60, n%60)
-	}
-	return fmt.Sprintf("%d h %02d min", n/3600, n%3600/60)
 }

@@ -47,27 +47,30 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	kept := keepEvents(j, view, began)
+	defer func() { kept.end(ctx, c.App, j, err) }()
 	rec := history.NewRecorder(j.plan, began)
-	events := rec.Tee(view.Show)
-	if err := c.openShared(ctx, j, store, view, func(text string) {
+	events := c.expectation(j).Tee(rec.Tee(kept.show))
+	shown := teed{view, events}
+	if err := c.openShared(ctx, j, store, shown, func(text string) {
 		events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text})
 	}); err != nil {
 		return err
 	}
-	e, done, err := c.engine(ctx, j, store, view, events)
+	e, done, err := c.engine(ctx, j, store, shown, events)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
 	if err := c.remember(j); err != nil { // it explains, and decides nothing
-		view.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
+		events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
 	}
 	if err := j.seed(ctx, store, events); err != nil {
 		return err
 	}
-	view.Show(progress.Event{Time: began, Kind: progress.Begun, Text: j.buildID, Stages: len(j.plan.Stages), Steps: j.plan.Steps()})
+	events(progress.Event{Time: began, Kind: progress.Begun, Text: j.buildID, Stages: len(j.plan.Stages), Steps: j.plan.Steps()})
 	var res *engine.Result
-	defer func() { writeReport(c.App, rec.Report(ctx, madeBy(ctx, store, j, res), time.Now(), err), j) }()
+	defer func() { c.keepReport(rec.Report(ctx, madeBy(ctx, store, j, res), time.Now(), err), j) }()
 	err = j.writing(ctx, events, func(ctx context.Context) (err error) {
 		res, err = c.runAndWrite(ctx, e, j, store)
 		return err
@@ -83,7 +86,9 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 		return err
 	}
 	view.Close()
-	return diskcmd.ShowSummary(c.App, c.summary(j, res, began), c.Results(c.App))
+	s := c.summary(j, res, began)
+	kept.summary(diskcmd.SummaryEvents(s))
+	return diskcmd.ShowSummary(c.App, s, c.Results(c.App))
 }
 
 // remember writes down what is built, for a shell in a stage, for a build that goes on

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -51,33 +52,61 @@ func (a *App) ReportEnd(status int) {
 
 // reportJSON writes the events for an error and returns the exit status.
 func (a *App) reportJSON(err error) int {
-	status := a.status(err)
+	for _, e := range errorEvents(err) {
+		a.Event(e)
+	}
+	return a.status(err)
+}
+
+// LastEvents are the last events of what ended with err: those of the error, and the end.
+func (a *App) LastEvents(ctx context.Context, err error, took time.Duration) []render.Event {
+	var all []render.Event
+	status := 0
+	switch {
+	case ctx.Err() != nil:
+		all = append(all, render.Event{Event: progress.Event{Kind: render.ErrorEvent, Text: "interrupted"}})
+		if status = ExitInterrupted; errors.Is(context.Cause(ctx), ErrNotRead) {
+			status = ExitNotRead
+		}
+	case err != nil:
+		all, status = errorEvents(err), a.status(err)
+	}
+	all = append(all, render.Event{Event: progress.Event{Kind: render.EndEvent, Seconds: took.Seconds()}, Exit: &status})
+	for i := range all {
+		all[i].Time = time.Now()
+	}
+	return all
+}
+
+// errorEvents are the events of an error.
+func errorEvents(err error) []render.Event {
 	var (
 		d    *finding.ListError
 		step *plan.StepError
 	)
 	switch {
 	case errors.As(err, &d):
-		a.findingEvents(d.Findings)
+		return findingEvents(d.Findings)
 	case errors.As(err, &step):
-		a.Event(render.StepEvent(step))
+		all := []render.Event{render.StepEvent(step)}
 		for _, e := range render.Besides(err, step) {
-			a.Event(render.Event{Event: progress.Event{Kind: render.ErrorEvent, Text: e.Error()}})
+			all = append(all, render.Event{Event: progress.Event{Kind: render.ErrorEvent, Text: e.Error()}})
 		}
-	default:
-		text, hint, _ := strings.Cut(err.Error(), "remedy:")
-		if all := render.RemediesOf(err); hint == "" {
-			hint = strings.Join(all, "; ")
-		}
-		a.Event(render.Event{Event: progress.Event{Kind: render.ErrorEvent, Text: strings.TrimSpace(text)}, Hint: strings.TrimSpace(hint)})
+		return all
 	}
-	return status
+	text, hint, _ := strings.Cut(err.Error(), "remedy:")
+	if all := render.RemediesOf(err); hint == "" {
+		hint = strings.Join(all, "; ")
+	}
+	return []render.Event{{Event: progress.Event{Kind: render.ErrorEvent, Text: strings.TrimSpace(text)}, Hint: strings.TrimSpace(hint)}}
 }
 
-func (a *App) findingEvents(all finding.Findings) {
+func findingEvents(all finding.Findings) []render.Event {
+	var out []render.Event
 	for _, f := range all {
 		e := render.Event{Event: progress.Event{Kind: render.ErrorEvent, Text: f.Summary}, Hint: f.Hint, Warning: f.Severity == finding.Warning}
 		e.At(f.Span)
-		a.Event(e)
+		out = append(out, e)
 	}
+	return out
 }

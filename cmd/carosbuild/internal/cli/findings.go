@@ -18,7 +18,9 @@ func (a *App) ShowFindings(findings finding.Findings) error {
 	case len(findings) == 0 || userns.Inside(a.Getenv):
 		return nil
 	case a.AsJSON():
-		a.findingEvents(findings)
+		for _, e := range findingEvents(findings) {
+			a.Event(e)
+		}
 		return nil
 	}
 	return findings.Render(a.Stderr, decl.Texts(a.sources()), a.color())

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"time"
 
 	"golang.org/x/term"
 
@@ -63,7 +64,9 @@ func ShowSummary(a *cli.App, s *render.Summary, results io.Writer) error {
 	tty := isFile && term.IsTerminal(int(out.Fd()))
 	switch {
 	case a.AsJSON():
-		summaryEvents(a, s)
+		for _, e := range SummaryEvents(s) {
+			a.Event(e)
+		}
 	case a.Progress == "quiet":
 	case tty:
 		width, _, err := term.GetSize(int(out.Fd()))
@@ -91,16 +94,20 @@ func ShowSummary(a *cli.App, s *render.Summary, results io.Writer) error {
 	return nil
 }
 
-func summaryEvents(a *cli.App, s *render.Summary) {
+// SummaryEvents are the events that say what a run came to.
+func SummaryEvents(s *render.Summary) []render.Event {
+	var all []render.Event
+	now := time.Now()
 	for _, name := range s.Targets {
-		a.Event(render.Event{Event: progress.Event{Kind: render.ImageEvent, Text: name}})
+		all = append(all, render.Event{Event: progress.Event{Time: now, Kind: render.ImageEvent, Text: name}})
 	}
 	for _, f := range s.Files {
-		a.Event(render.Event{
-			Event: progress.Event{Kind: render.OutputEvent}, File: f.Path, Disk: f.Disk, Format: f.Format,
+		all = append(all, render.Event{
+			Event: progress.Event{Time: now, Kind: render.OutputEvent}, File: f.Path, Disk: f.Disk, Format: f.Format,
 			OnDisk: f.OnDisk, Virtual: f.Virtual, SHA256: f.SHA256,
 		})
 	}
+	return all
 }
 
 func sameFile(a, b string) bool {

@@ -37,6 +37,8 @@ type tally struct {
 	stages, steps int // 0 while it is not known that there is a build
 	done          int // steps
 	seen          map[string]bool
+	end           time.Time // that is expected, or the zero time
+	atLeast       bool      // it takes longer
 }
 
 func (t *tally) count(e progress.Event) {
@@ -45,14 +47,54 @@ func (t *tally) count(e progress.Event) {
 		*t = tally{begun: e.Time, stages: e.Stages, steps: e.Steps, seen: map[string]bool{}}
 	case progress.StepCached, progress.StepDone:
 		t.done++
+	case progress.Estimate:
+		t.end, t.atLeast = e.ExpectedEnd, e.AtLeast
 	}
 	if t.seen != nil && e.Stage != "" {
 		t.seen[e.Stage] = true
 	}
 }
 
-func (t *tally) line(now time.Time) string {
-	return fmt.Sprintf("stage %d of %d, %d of %d steps, %s", min(len(t.seen), t.stages), t.stages, min(t.done, t.steps), t.steps, seconds(now.Sub(t.begun).Seconds()))
+// line is how far a build is, in at most width columns as far as that can be.
+func (t *tally) line(now time.Time, width int) string {
+	stages, steps, took, left := min(len(t.seen), t.stages), min(t.done, t.steps), seconds(now.Sub(t.begun).Seconds()), t.left(now)
+	long := fmt.Sprintf("stage %d of %d, %d of %d steps, %s", stages, t.stages, steps, t.steps, took)
+	if left == "" {
+		return long
+	}
+	short := fmt.Sprintf("%d/%d steps, %s", steps, t.steps, left)
+	for _, s := range []string{long + ", " + left, fmt.Sprintf("%d/%d stages, %s", stages, t.stages, short)} {
+		if terminal.Width(s) <= width {
+			return s
+		}
+	}
+	return short
+}
+
+// left is how long the build is expected to go on, "" if that is not known.
+func (t *tally) left(now time.Time) string {
+	d := t.end.Sub(now)
+	switch {
+	case d < time.Second:
+		return ""
+	case t.atLeast:
+		return "at least " + about(d) + " left"
+	}
+	return "about " + about(d) + " left"
+}
+
+// about is a duration in whole seconds, a longer one in minutes.
+func about(d time.Duration) string {
+	s := int64((d + time.Second - 1) / time.Second)
+	switch {
+	case s < 60:
+		return fmt.Sprintf("%ds", s)
+	case s < 600:
+		return fmt.Sprintf("%dm%02ds", s/60, s%60)
+	case s < 5940: // 99 minutes
+		return fmt.Sprintf("%dm", (s+30)/60)
+	}
+	return fmt.Sprintf("%dh%02dm", (s+30)/3600, (s+30)%3600/60)
 }
 
 // row is one line of the lower part.

@@ -49,7 +49,7 @@ func (l *live) present(now time.Time, width, height int) []string {
 		out = append(out, terminal.Cut(l.rowLine(r, now, width), width-1))
 	}
 	if l.tally.stages > 0 && height > 3 {
-		out = append(out, terminal.Cut(l.paint(faint, "  "+l.tally.line(now)), width-1))
+		out = append(out, terminal.Cut(l.paint(faint, "  "+l.tally.line(now, width-3)), width-1))
 	}
 	return out
 }

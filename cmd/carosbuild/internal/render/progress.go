@@ -68,7 +68,11 @@ func (d *plain) Show(e progress.Event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e = shownEvent(e)
+	first := d.tally.end.IsZero()
 	d.tally.count(e)
+	if e.Kind == progress.Estimate && !first { // said once
+		return
+	}
 	if line := d.line(e); line != "" {
 		fmt.Fprintln(d.w, e.Time.Format(time.TimeOnly), line)
 	}
@@ -103,6 +107,9 @@ func (d *plain) line(e progress.Event) string {
 		return tag + "stage done in " + seconds(e.Seconds)
 	case progress.Note:
 		return tag + Printable(e.Text)
+	case progress.Estimate:
+		about := map[bool]string{true: "at least ", false: "about "}[e.AtLeast]
+		return "expected to take " + about + seconds(e.Seconds) + ", until " + e.ExpectedEnd.Local().Format(time.TimeOnly)
 	case progress.Progress:
 		id := e.Stage + "\x00" + e.Text
 		if d.last[id].IsZero() {

@@ -127,6 +127,10 @@ func (d *jsonDisplay) Close() {}
 
 // WriteEvent writes one line.
 func WriteEvent(w io.Writer, e Event) {
+	if line, ok := outputLine(e.Event); ok {
+		_, _ = w.Write(line) // the reader is gone
+		return
+	}
 	line, err := json.Marshal(e)
 	if err != nil {
 		return // the reader is gone

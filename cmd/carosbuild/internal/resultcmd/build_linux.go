@@ -60,6 +60,9 @@ func openBuild(ctx context.Context, a *cli.App, s *layer.Store, d cli.Dirs, name
 	b.open = func(ctx context.Context, stage string) (*results.Root, func() error, error) {
 		return openStage(ctx, s, id, stage)
 	}
+	b.openFormer = func(ctx context.Context, build, stage string) (*results.Root, func() error, error) {
+		return openStage(ctx, s, build, stage)
+	}
 	none := (*history.NoStageError)(nil)
 	if err != nil && (only || !errors.As(err, &none)) {
 		return nil, localstore.PickError(err)

@@ -172,13 +172,15 @@ func archive(name string, find func(context.Context) ([]results.File, error)) re
 type build struct {
 	// open opens the root file system of a stage; release is to be called after the
 	// root's Close.
-	open   func(ctx context.Context, stage string) (root *results.Root, release func() error, err error)
-	report *history.Report // nil when there is none
-	id     string
-	stage  string // "" when no image is left
-	only   bool   // the stage was asked for
-	image  bool   // it is an image from elsewhere, whose reference is id
-	logDir string // "" when it has no logs
+	open func(ctx context.Context, stage string) (root *results.Root, release func() error, err error)
+	// openFormer is open for a stage of another build; nil where there is none.
+	openFormer func(ctx context.Context, build, stage string) (root *results.Root, release func() error, err error)
+	report     *history.Report // nil when there is none
+	id         string
+	stage      string // "" when no image is left
+	only       bool   // the stage was asked for
+	image      bool   // it is an image from elsewhere, whose reference is id
+	logDir     string // "" when it has no logs
 
 	reports []*history.Report // of all builds that may be shown, the newest first
 	roots   map[string]*results.Root

@@ -95,7 +95,8 @@ func (c *serveCommand) run(ctx context.Context, b *build, d cli.Dirs, addr strin
 	for _, r := range b.reports {
 		if r.BuildID != b.id {
 			dir := filepath.Join(d.Logs(), r.BuildID)
-			all = append(all, &serve.Build{Report: r, LogDir: dir, Logs: stageLogs(r, dir)})
+			other := &build{id: r.BuildID, report: r, logDir: dir, reports: b.reports}
+			all = append(all, &serve.Build{Report: r, LogDir: dir, Logs: stageLogs(r, dir), Page: other.page})
 		}
 	}
 	slices.SortStableFunc(all, func(x, y *serve.Build) int { return y.Report.Start.Compare(x.Report.Start) })
@@ -184,6 +185,9 @@ func (b *build) offer(ctx context.Context) (*serve.Build, error) {
 	out := &serve.Build{Report: b.report, Stage: b.stage, LogDir: b.logDir, Set: set}
 	if out.Report == nil {
 		out.Report = &history.Report{Schema: history.ReportSchema, BuildID: b.id}
+	}
+	if b.report != nil {
+		out.Page = b.page
 	}
 	out.Logs = stageLogs(out.Report, b.logDir)
 	if b.stage == "" {
