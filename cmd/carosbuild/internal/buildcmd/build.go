@@ -13,6 +13,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/complete"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/declfile"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/diskcmd"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/stepflags"
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/history"
@@ -22,7 +23,7 @@ import (
 type buildCommand struct {
 	planner
 	runOptions
-	limitOptions
+	limits stepflags.Limits
 	cacheOptions
 	endOptions
 	viewOptions
@@ -73,11 +74,11 @@ func (c *buildCommand) flags(cmd *cobra.Command) {
 	c.LevelFlag(f)
 	f.BoolVarP(&c.dryRun, "dry-run", "n", false, "only show what would run")
 	c.runOptions.add(f, c.Env("NETWORK", "auto"))
-	c.certOptions.add(c.App, f)
-	c.limitOptions.add(c.App, f)
+	c.certificates.Add(c.App, f)
+	c.limits.Add(c.App, f)
 	c.addWrite(f)
 	c.endOptions.add(f)
-	c.addOutput(c.App, f)
+	c.limits.AddOutput(c.App, f)
 	c.VerifyOptions.Add(cmd, c.App)
 	c.redomatFlags.add(f)
 }
@@ -173,7 +174,7 @@ func (c *buildCommand) checkFlags() (id string, err error) {
 	if err := c.checkOptions(id); err != nil {
 		return "", err
 	}
-	if err := checkNetwork(c.network); err != nil {
+	if err := stepflags.CheckNetwork(c.network); err != nil {
 		return "", err
 	}
 	if err := c.checkCaches(); err != nil {
@@ -183,10 +184,10 @@ func (c *buildCommand) checkFlags() (id string, err error) {
 		return "", err
 	}
 	if !c.dryRun { // which a plan always is, without these flags
-		if _, _, err := c.limitOptions.read(); err != nil {
+		if _, _, err := c.limits.Read(); err != nil {
 			return "", err
 		}
-		if _, err := c.certOptions.read(c.Getenv); err != nil {
+		if _, err := c.certificates.Read(c.Getenv); err != nil {
 			return "", err
 		}
 	}

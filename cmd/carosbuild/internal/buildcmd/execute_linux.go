@@ -15,6 +15,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/diskcmd"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/localstore"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/stepflags"
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/history"
@@ -47,10 +48,10 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	kept := keepEvents(j, view, began)
-	defer func() { kept.end(ctx, c.App, j, err) }()
+	kept := localstore.KeepEvents(filepath.Join(j.dirs.Logs(), j.buildID), view, began)
+	defer func() { kept.End(ctx, c.App, j.store, j.dirs, err) }()
 	rec := history.NewRecorder(j.plan, began)
-	events := c.expectation(j).Tee(rec.Tee(kept.show))
+	events := c.expectation(j).Tee(rec.Tee(kept.Show))
 	shown := teed{view, events}
 	if err := c.openShared(ctx, j, store, shown, func(text string) {
 		events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text})
@@ -87,7 +88,7 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 	}
 	view.Close()
 	s := c.summary(j, res, began)
-	kept.summary(diskcmd.SummaryEvents(s))
+	kept.Summary(diskcmd.SummaryEvents(s))
 	return diskcmd.ShowSummary(c.App, s, c.Results(c.App))
 }
 
@@ -147,7 +148,7 @@ func (c *buildCommand) runAndWrite(ctx context.Context, e *engine.Engine, j *bui
 
 // engine is what runs the plan. It is to be closed.
 func (c *buildCommand) engine(ctx context.Context, j *buildJob, store *layer.Store, view render.Display, events func(progress.Event)) (*engine.Engine, func() error, error) {
-	limits, output, err := c.limitOptions.read()
+	limits, output, err := c.limits.Read()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -156,7 +157,7 @@ func (c *buildCommand) engine(ctx context.Context, j *buildJob, store *layer.Sto
 	if err != nil {
 		return nil, nil, err
 	}
-	if l.Certificates, err = c.certOptions.read(c.Getenv); err != nil {
+	if l.Certificates, err = c.certificates.Read(c.Getenv); err != nil {
 		return nil, nil, errors.Join(err, done())
 	}
 	l.Output = output
@@ -221,7 +222,7 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 	if a.Offline {
 		network = sandbox.NoNetwork
 	}
-	to, err := openNetwork(ctx, a, room, host, network, resolver, note)
+	to, err := stepflags.OpenNetwork(ctx, a, room, host, network, resolver, note)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -231,12 +232,12 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 		snapshots, j.root = stored, func(layer string) compose.RootFS { return diskcmd.StoredTree{Of: stored, Layer: layer} }
 	}
 	l := &engine.Local{
-		Snapshots: snapshots, Chains: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: puller(a, j, store), Packages: fetcher, Host: host, Relay: to.relay, Reach: room.Reach,
+		Snapshots: snapshots, Chains: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: puller(a, j, store), Packages: fetcher, Host: host, Relay: to.Relay, Reach: room.Reach,
 		Git: a.GitCache(j.dirs, view), Added: j.dirs.Added(), Holder: holder, CacheDir: j.dirs.Cache, Scratch: room.Scratch,
 		LogPath:  func(stage string) string { return filepath.Join(j.dirs.Logs(), j.buildID, history.LogName(stage)) },
-		Resolver: resolver, Network: to.auto, Offline: a.Offline, Proxies: to.proxies, Now: time.Now, CacheOwners: store.Owners(), CacheSuffix: a.Rung(ctx).Store.Suffix,
+		Resolver: resolver, Network: to.Auto, Offline: a.Offline, Proxies: to.Proxies, Now: time.Now, CacheOwners: store.Owners(), CacheSuffix: a.Rung(ctx).Store.Suffix,
 	}
-	return l, to.close, nil
+	return l, to.Close, nil
 }
 
 func puller(a *cli.App, j *buildJob, store *layer.Store) engine.ImagePuller {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/declfile"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/stepflags"
 	"github.com/carosio/carosbuild/pkg/history"
 )
 
@@ -59,12 +60,12 @@ func (o *planOptions) historyName() string { return strings.Join(o.declNames(), 
 
 // runOptions say how steps run.
 type runOptions struct {
-	jobs    int
-	buildID string // as the caller wants it, "" for date, time and user
-	noCache bool
-	network string
-	forget  bool // failed stages are not kept
-	certOptions
+	jobs         int
+	buildID      string // as the caller wants it, "" for date, time and user
+	noCache      bool
+	network      string
+	forget       bool // failed stages are not kept
+	certificates stepflags.Certificates
 }
 
 // add defines the flags of runOptions.

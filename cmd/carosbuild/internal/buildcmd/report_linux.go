@@ -11,6 +11,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/progress"
 )
 
 // knownReport is what is known of a report before the build.
@@ -58,4 +59,26 @@ func writtenOutputs(disks []diskcmd.DiskOutputs, made []*compose.DiskImage) []hi
 		}
 	}
 	return outs
+}
+
+// teed is a display of which others see the events, too.
+type teed struct {
+	render.Display
+	show func(progress.Event)
+}
+
+// Show implements render.Display.
+func (t teed) Show(e progress.Event) { t.show(e) }
+
+// expectation expects when the build ends.
+func (c *buildCommand) expectation(j *buildJob) *history.Estimator {
+	return history.NewEstimator(j.plan, j.dirs.History().Times(c.historyName()), c.jobs, c.noCache, len(c.Out) > 0)
+}
+
+// keepReport keeps what the build did, and how long its steps took.
+func (c *buildCommand) keepReport(r *history.Report, j *buildJob) {
+	writeReport(c.App, r, j)
+	if err := j.dirs.History().WriteTimes(c.historyName(), r); err != nil { // the next build expects less
+		c.Say(err)
+	}
 }

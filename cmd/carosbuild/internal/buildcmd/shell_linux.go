@@ -16,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/complete"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/localstore"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/stepflags"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/progress"
@@ -26,14 +27,14 @@ import (
 // shellCommand is "carosbuild shell": its flags, and what they mean.
 type shellCommand struct {
 	*cli.App
-	limitOptions
-	certOptions
-	network string
-	arch    string
-	keep    bool
-	asked   bool // for a network, by the option
-	most    sandbox.Limits
-	trusted []byte // certificates
+	limits       stepflags.Limits
+	certificates stepflags.Certificates
+	network      string
+	arch         string
+	keep         bool
+	asked        bool // for a network, by the option
+	most         sandbox.Limits
+	trusted      []byte // certificates
 }
 
 // NewShell is "carosbuild shell".
@@ -72,22 +73,22 @@ caches are empty, and the host's network is only had with --network host.`,
 	cmd.Flags().StringVar(&c.network, "network", a.Env("NETWORK", ""), "auto, host or none (default that of the stage's steps)")
 	cmd.Flags().StringVar(&c.arch, "arch", "", "which image of several, where it is not in the store, such as amd64, armhf or arm/v6 (default this machine's)")
 	cmd.Flags().BoolVar(&c.keep, "keep", false, "keep what is changed in the half-done stage, for carosbuild resume --skip")
-	c.certOptions.add(a, cmd.Flags())
-	c.limitOptions.add(a, cmd.Flags())
+	c.certificates.Add(a, cmd.Flags())
+	c.limits.Add(a, cmd.Flags())
 	return cmd
 }
 
 // read reads what the flags say.
 func (c *shellCommand) read() (err error) {
 	if c.network != "" {
-		if err := checkNetwork(c.network); err != nil {
+		if err := stepflags.CheckNetwork(c.network); err != nil {
 			return err
 		}
 	}
-	if c.most, _, err = c.limitOptions.read(); err != nil {
+	if c.most, _, err = c.limits.Read(); err != nil {
 		return err
 	}
-	c.trusted, err = c.certOptions.read(c.Getenv)
+	c.trusted, err = c.certificates.Read(c.Getenv)
 	return err
 }
 

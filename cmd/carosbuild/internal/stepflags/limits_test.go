@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package buildcmd
+package stepflags
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/spf13/pflag"
@@ -27,16 +28,16 @@ func TestLimitOptions(t *testing.T) {
 		{map[string]string{"CAROSBUILD_STEP_PIDS": "-1"}, nil, sandbox.Limits{}, 0, `--step-pids "-1"`},
 		{nil, []string{"--step-output=1.5G"}, sandbox.Limits{}, 0, "--step-output: size"},
 	} {
-		var o limitOptions
+		var o Limits
 		f := pflag.NewFlagSet("", pflag.ContinueOnError)
 		a := &cli.App{Getenv: func(name string) string { return tt.env[name] }}
-		o.add(a, f)
-		o.addOutput(a, f)
+		o.Add(a, f)
+		o.AddOutput(a, f)
 		if err := f.Parse(tt.args); err != nil {
 			t.Fatal(err)
 		}
-		got, output, err := o.read()
-		if !problem(err, tt.problem) || err == nil && (got != tt.want || output != tt.output) {
+		got, output, err := o.Read()
+		if (err == nil) != (tt.problem == "") || err != nil && !strings.Contains(err.Error(), tt.problem) || err == nil && (got != tt.want || output != tt.output) {
 			t.Errorf("%v, %v: got %+v, %d, %v", tt.env, tt.args, got, output, err)
 		}
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package buildcmd
+package stepflags
 
 import (
 	"strconv"
@@ -12,25 +12,25 @@ import (
 	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
-// limitOptions are what one step may take, as the caller has written it; 0 is without a
+// Limits are what one step may take, as the caller has written it; 0 is without a
 // limit.
-type limitOptions struct {
+type Limits struct {
 	memory, pids, output string
 }
 
-// add defines the flags that a shell has, too.
-func (o *limitOptions) add(c *cli.App, f *pflag.FlagSet) {
+// Add defines the flags that a shell has, too.
+func (o *Limits) Add(c *cli.App, f *pflag.FlagSet) {
 	f.StringVar(&o.memory, "step-memory", c.Env("STEP_MEMORY", "0"), "memory that the processes of a step may use together, such as 4G; 0 is no limit")
 	f.StringVar(&o.pids, "step-pids", c.Env("STEP_PIDS", strconv.Itoa(sandbox.DefaultPIDs)), "processes and threads that a step may have at a time; 0 is no limit")
 }
 
-// addOutput defines the flag for the output, which has a log.
-func (o *limitOptions) addOutput(c *cli.App, f *pflag.FlagSet) {
+// AddOutput defines the flag for the output, which has a log.
+func (o *Limits) AddOutput(c *cli.App, f *pflag.FlagSet) {
 	f.StringVar(&o.output, "step-output", c.Env("STEP_OUTPUT", "1G"), "how much of a step's output is kept and shown, besides its end; 0 is no limit")
 }
 
-// read is what the options say. Output is the limit of the output in bytes.
-func (o *limitOptions) read() (l sandbox.Limits, output int64, err error) {
+// Read is what the options say. Output is the limit of the output in bytes.
+func (o *Limits) Read() (l sandbox.Limits, output int64, err error) {
 	if l.Memory, err = bytesize.Parse(o.memory); err != nil {
 		return l, 0, cli.Usagef("--step-memory: %v", err)
 	}

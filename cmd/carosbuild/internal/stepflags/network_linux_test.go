@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package buildcmd
+package stepflags
 
 import (
 	"strings"
@@ -23,14 +23,14 @@ func TestProxyThatStepsReach(t *testing.T) {
 			return strings.Replace(address, "127.0.0.1", "10.0.2.2", 1)
 		}},
 	} {
-		n, err := openNetwork(t.Context(), a, room, debian.Host{HTTPProxy: proxy}, sandbox.AutoNetwork, nil, func(text string) { t.Error(text) })
+		n, err := OpenNetwork(t.Context(), a, room, debian.Host{HTTPProxy: proxy}, sandbox.AutoNetwork, nil, func(text string) { t.Error(text) })
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := n.proxies["http_proxy"]; !strings.Contains(got, name) || strings.Contains(got, "user:secret") {
+		if got := n.Proxies["http_proxy"]; !strings.Contains(got, name) || strings.Contains(got, "user:secret") {
 			t.Errorf("the proxy of steps is %q, want one at %q", got, name)
 		}
-		if err := n.close(); err != nil {
+		if err := n.Close(); err != nil {
 			t.Error(err)
 		}
 	}
