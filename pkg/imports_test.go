@@ -177,7 +177,7 @@ var owners = map[string][]string{
 	"github.com/spf13/": { // all of cmd but what draws and prints
 		"cmd/carosbuild", "cmd/carosbuild/internal/buildcmd", "cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile",
 		"cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/doctorcmd", "cmd/carosbuild/internal/feedcmd", "cmd/carosbuild/internal/imagecmd",
-		"cmd/carosbuild/internal/importcmd", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/resultcmd",
+		"cmd/carosbuild/internal/importcmd", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/resultcmd", "cmd/carosbuild/internal/stepflags",
 	},
 	"github.com/ProtonMail/": {"pkg/source/debian/signed"},
 	"go.yaml.in/":            {"pkg/kas"},
