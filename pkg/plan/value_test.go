@@ -180,3 +180,12 @@ func TestImageRef(t *testing.T) {
 		t.Errorf("digest %q", got)
 	}
 }
+
+// TestUncached: the plan that it is of stays as it is.
+func TestUncached(t *testing.T) {
+	p := &Plan{Stages: []Job{{ID: "a", Steps: []Step{{Key: "1", Cached: true}, {Key: "2"}}}}}
+	got := p.Uncached()
+	if got.Stages[0].Steps[0].Cached || !p.Stages[0].Steps[0].Cached || got.Steps() != 2 || got.Stages[0].Steps[0].Key != "1" {
+		t.Errorf("got %+v of %+v", got, p)
+	}
+}
