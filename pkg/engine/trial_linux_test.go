@@ -36,7 +36,7 @@ func TestTrial(t *testing.T) {
 		want   string
 	}{
 		"well":          {"carosbuild 1\n", 0, nil, ""},
-		"another":       {"hello\n", 0, nil, `said "hello\n"`},
+		"another":       {"hello\n", 0, nil, `printed "hello\n"`},
 		"a failure":     {"carosbuild 1\n", 3, nil, "exit status 3"},
 		"not even that": {"", 0, errors.New("broken"), "broken"},
 	} {

@@ -107,10 +107,10 @@ func TestMerge(t *testing.T) {
 			[]string{"a 100644 y", "b 100644 x", "c = b"},
 			"",
 		},
-		{"4a", stack{{reg(".wh...", "")}}, nil, "no name"},
-		{"4b", stack{{reg(".wh.", "")}}, nil, "no name"},
+		{"4a", stack{{reg(".wh...", "")}}, nil, "without a name"},
+		{"4b", stack{{reg(".wh.", "")}}, nil, "without a name"},
 		{"4c", stack{{reg(".wh.a/b", "x")}}, nil, "name of a whiteout"},
-		{"4d", stack{{reg("a/.wh..", "")}}, nil, "no name"},
+		{"4d", stack{{reg("a/.wh..", "")}}, nil, "without a name"},
 		{
 			"4 whiteouts",
 			stack{{reg("a/b", "x"), reg("c", "y"), reg("a.b", "z")}, {reg(".wh.a", ""), reg(".wh.c", "")}},
