@@ -172,7 +172,11 @@ func TestFollow(t *testing.T) {
 					return nil
 				})
 			}()
-			<-idle
+			select {
+			case <-idle:
+			case err := <-done:
+				t.Fatalf("it ended before it waited: %v", err)
+			}
 			for _, part := range []string{line(progress.Note, "", 0, 1, "a"), `{"kind":"no`, `te","text":"b"}` + "\n"} {
 				_, _ = l.Write([]byte(part))
 				l.now()
@@ -188,8 +192,13 @@ func TestFollow(t *testing.T) {
 			} else if err := l.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if err := <-done; err != nil {
-				t.Fatal(err)
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Fatal(err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("it did not end")
 			}
 			want := []string{"notea", "noteb", "end"}
 			if ending == "killed" {
