@@ -38,7 +38,6 @@ type copier struct {
 	read   string         // SHA-256 of the content that was read last, or where the link leads to
 	later  *pendingCopy   // what the file that was created last still needs, or nil
 	seen   files.Digester // what was copied of a source
-	sums   files.Known    // of the files of a source that need not be read
 	memory files.Memory
 	from   owner.Policy // of the source, with keep
 }
@@ -193,7 +192,6 @@ type pendingCopy struct {
 	base, full string
 	st         fs.FileInfo
 	read       string // SHA-256 of the content, once there is one
-	known      bool   // there is one already
 }
 
 // open opens a file of the host and creates its copy.
@@ -210,38 +208,15 @@ func (c *copier) open(dir int, base, full string, st fs.FileInfo) (*pendingCopy,
 	if err != nil {
 		return nil, errors.Join(err, src.Close(), dst.Close())
 	}
-	p := &pendingCopy{src: src, dst: dst, dir: own, base: base, full: full, st: st}
-	if opened, err := src.Stat(); err == nil {
-		p.read, p.known = c.sums.Sum(opened)
-	}
-	return p, nil
+	return &pendingCopy{src: src, dst: dst, dir: own, base: base, full: full, st: st}, nil
 }
 
 // copy copies the content. It may be called in another goroutine.
 func (p *pendingCopy) copy() error {
 	defer p.src.Close()
-	if p.known {
-		return p.copyKnown()
-	}
 	digest := sha256.New()
 	err := copyContent(p.dst, io.TeeReader(p.src, digest))
 	p.read = string(digest.Sum(nil))
-	return err
-}
-
-// copyKnown copies content whose digest is known, if nobody changes it meanwhile.
-func (p *pendingCopy) copyKnown() error {
-	before, err := p.src.Stat()
-	if err != nil {
-		return errors.Join(err, p.dst.Close())
-	}
-	if err := copyContent(p.dst, p.src); err != nil {
-		return err
-	}
-	after, err := p.src.Stat()
-	if err != nil || !files.Unchanged(before, after) {
-		p.read = "" // what was copied is not what was planned
-	}
 	return err
 }
 

@@ -233,10 +233,7 @@ func (c *copier) add(ctx context.Context, source sourcePath, dest string, into b
 	if !st.IsDir() && (into || statDir(c.root, dest)) {
 		dest = path.Join(dest, source.name)
 	}
-	c.seen, c.sums = files.Digester{}, nil
-	if !c.keep {
-		c.sums = c.memory.Known(source.path)
-	}
+	c.seen = files.Digester{}
 	var contents inorder.Queue
 	err = files.Walk(source.path, func(rel, full string, st fs.FileInfo) error {
 		if err := ctx.Err(); err != nil {

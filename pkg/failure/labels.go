@@ -38,7 +38,7 @@ const (
 )
 
 // login is a password in an address, with the user's name.
-var login = lazyregexp.New(`(://)[^/\s@'"]+@`)
+var login = lazyregexp.New(`(://)[^/\s]*@`)
 
 // Redact is a text without the passwords of addresses, and without some other texts.
 func Redact(s string, but ...string) string {
@@ -71,6 +71,9 @@ func (r *Record) Mark(c *oci.Config) error {
 		if string(data) != "null" {
 			notes[name] = string(data)
 		}
+	}
+	for i := range c.History { // which has the commands of all steps
+		c.History[i].CreatedBy = Redact(c.History[i].CreatedBy)
 	}
 	c.Config.Labels = without(c.Config.Labels)
 	for name, value := range notes {

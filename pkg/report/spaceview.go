@@ -203,7 +203,7 @@ func fitted(name string, most int) string {
 			return "…" + string(r[i:])
 		}
 	}
-	r = r[strings.LastIndexByte(name, '/')+1:] // bytes of a path that is ASCII up to there, or a shorter end of it
+	r = []rune(name[strings.LastIndexByte(name, '/')+1:])
 	return string(r[:min(len(r), most-1)]) + "…"
 }
 

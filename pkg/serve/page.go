@@ -72,16 +72,25 @@ type reportPage struct {
 }
 
 func (p *reportPage) serve(w http.ResponseWriter, r *http.Request) {
+	data, err := p.made(r.Context())
+	if err != nil {
+		http.Error(w, "This page cannot be made.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Security-Policy", policyFor(report.Style))
+	sendPage(w, data)
+}
+
+// made is the page, which one request makes while others wait.
+func (p *reportPage) made(ctx context.Context) ([]byte, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.data == nil {
-		data, err := p.make(r.Context())
+		data, err := p.make(ctx)
 		if err != nil {
-			http.Error(w, "This page cannot be made.", http.StatusInternalServerError)
-			return
+			return nil, err
 		}
 		p.data = data
 	}
-	w.Header().Set("Content-Security-Policy", policyFor(report.Style))
-	sendPage(w, p.data)
+	return p.data, nil
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -17,7 +18,8 @@ import (
 // Memory remembers the digests of files, so that a large source of which little has
 // changed is not read again. As git does, it takes a file for unchanged when its inode,
 // size and times are; what was changed less than two seconds before it was read is not
-// remembered, since it could change again without another time. The zero value remembers
+// remembered, since it could change again without another time. It only says what to plan:
+// whoever copies a file reads it. The zero value remembers
 // nothing.
 type Memory struct {
 	Dir string // a file for each source
@@ -85,11 +87,11 @@ func (k Known) Sum(st fs.FileInfo) (sum string, ok bool) {
 	return sum, ok
 }
 
-// Unchanged reports whether a file that was looked at twice is the same version.
-func Unchanged(before, after fs.FileInfo) bool {
-	a, ok := identityOf(before)
-	b, too := identityOf(after)
-	return ok && too && a == b
+// Forget forgets a source, whose files are read again.
+func (m Memory) Forget(source string) {
+	if m.Dir != "" {
+		_ = os.Remove(m.file(source)) // it is there at the most
+	}
 }
 
 // DigestAll is the function of that name, which reads the files that are not remembered.

@@ -3,9 +3,11 @@
 package git
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -68,7 +70,34 @@ func (c *Cache) bundled(m *mirror, commit string) bool {
 	defer file.Close()
 	head := make([]byte, 1<<20) // refs are at the beginning
 	n, _ := file.Read(head)
-	return strings.Contains(string(head[:n]), "refs/keep/"+commit)
+	return isBundle(head[:n]) && strings.Contains(string(head[:n]), " refs/keep/"+commit+"\n")
+}
+
+// isBundle reports whether a file begins as a bundle does. What does not, git may take for
+// something else: a file that begins with "gitdir:" leads to any repository.
+func isBundle(head []byte) bool {
+	return bytes.HasPrefix(head, []byte("# v2 git bundle\n")) || bytes.HasPrefix(head, []byte("# v3 git bundle\n"))
+}
+
+// checkBundle refuses what git would not take for a bundle.
+func checkBundle(name string) error {
+	st, err := os.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if !st.Mode().IsRegular() { // git would take a directory for a repository
+		return errors.New("it is not a regular file")
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	head := make([]byte, 16)
+	if _, err := io.ReadFull(file, head); err != nil || !isBundle(head) {
+		return errors.New("it is not a bundle")
+	}
+	return nil
 }
 
 // Bundle brings commits of one address into its mirror and writes them, with the tags in
@@ -132,12 +161,9 @@ func (m *mirror) unbundle(ctx context.Context, lock *os.File, missing []string) 
 		return missing, nil
 	}
 	file := filepath.Join(m.cache.Bundles, bundleName(m.url))
-	st, err := os.Lstat(file)
+	err := checkBundle(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return missing, nil
-	}
-	if err == nil && !st.Mode().IsRegular() { // git would take a directory for a repository
-		err = errors.New("it is not a regular file")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", file, err)

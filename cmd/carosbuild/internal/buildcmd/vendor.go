@@ -155,7 +155,10 @@ func (c *vendorCommand) plan(ctx context.Context, view render.Display) (*buildJo
 	j.resolved.Network = c.network
 	j.openCache()
 	j.buildID = cli.DefaultBuildID(time.Now(), c.Owner())
-	if j.plan, err = plan.NewPlan(j.decl, targets, j.resolved.Facts); err != nil || old != nil {
+	if j.plan, err = plan.NewPlan(j.decl, targets, j.resolved.Facts); err == nil {
+		err = c.checkStageNetworks(j.plan)
+	}
+	if err != nil || old != nil {
 		return j, nil, err
 	}
 	lock, err := j.resolved.Lock(j.decl, targets)
