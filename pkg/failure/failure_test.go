@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -86,6 +87,10 @@ func TestNothingOfTheMachine(t *testing.T) {
 		Text: Redact("curl https://me:secret@example.org/x"), Log: Redact(strings.Repeat("0123456789\n", 1e4)+"via http://secret:1/ and ftp://me:secret@x\n", "http://secret:1/"),
 	}
 	c := marked(t, r)
+	c.AddHistory("RUN wget https://me:sec@secret@example.org/", time.Time{}, false)
+	if err := r.Mark(c); err != nil {
+		t.Fatal(err)
+	}
 	data, err := json.Marshal(c.ConfigFile)
 	if err != nil || strings.Contains(string(data), "secret") {
 		t.Errorf("%v, noted: %.3000s", err, data[max(0, len(data)-2000):])

@@ -91,6 +91,7 @@ func TestFitted(t *testing.T) {
 		{"/usr/lib/x86_64/gconv", 4, "gco…"},
 		{"/ü/ßßßßßß", 4, "ßßß…"},
 		{"ßßßßßß", 3, "ßß…"},
+		{"/" + strings.Repeat("ä", 30) + "/" + strings.Repeat("x", 20), 6, "xxxxx…"},
 	} {
 		if got := fitted(tt.name, tt.most); got != tt.want {
 			t.Errorf("%s in %d: got %s, want %s", tt.name, tt.most, got, tt.want)

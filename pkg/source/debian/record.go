@@ -3,9 +3,11 @@
 package debian
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -72,7 +74,9 @@ func (r *Relay) record(w http.ResponseWriter, q *http.Request, a recordedArchive
 		q.Header.Del(name)
 	}
 	q.URL.Scheme = a.scheme
-	client := http.Client{Transport: r.out, CheckRedirect: checkRedirect}
+	client := http.Client{Transport: r.out, CheckRedirect: func(q *http.Request, via []*http.Request) error {
+		return errors.Join(checkRedirect(q, via), checkOutward(q.Context(), q.URL.Hostname(), via[0].URL.Hostname()))
+	}}
 	answer, err := client.Do(q)
 	if err != nil {
 		return errors.New("the mirror could not be reached") // err may name a proxy
@@ -103,6 +107,24 @@ func (r *Relay) record(w http.ResponseWriter, q *http.Request, a recordedArchive
 	}
 	if err := freshfile.Finish(file, name, 0o644, err); err != nil {
 		panic(http.ErrAbortHandler) // so that apt does not take the answer for complete
+	}
+	return nil
+}
+
+// checkOutward refuses a redirect of one host to another one on this machine or its link:
+// the relay is outside of the network of steps, which must not reach these by way of it.
+func checkOutward(ctx context.Context, host, from string) error {
+	if host == from {
+		return nil
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return err
+	}
+	for _, a := range addrs {
+		if a = a.Unmap(); a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() {
+			return errors.New("a redirect to an address of this machine")
+		}
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,15 +23,16 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
-// commandOf is how this build was called.
+// commandOf is how this build was called: its options, by flags and variables.
 func (c *buildCommand) commandOf(cmd *cobra.Command, j *buildJob) (history.Command, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return history.Command{}, err
 	}
 	out := history.Command{Dir: dir, Files: c.declFiles, Options: map[string][]string{}, Epoch: j.epoch, Skipped: j.skipped}
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if notKept(f.Name) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		variable := strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if notKept(f.Name) || !f.Changed && c.Env(variable, "") == "" {
 			return
 		}
 		values := []string{f.Value.String()}
@@ -43,6 +45,13 @@ func (c *buildCommand) commandOf(cmd *cobra.Command, j *buildJob) (history.Comma
 		}
 		out.Options[f.Name] = values
 	})
+	if len(out.Options["confine"]) == 0 && c.Within != nil { // because of CI=true
+		own, err := filepath.Abs(filepath.Dir(c.declFiles[0]))
+		if err != nil {
+			return out, err
+		}
+		out.Options["confine"] = []string{own}
+	}
 	return out, nil
 }
 

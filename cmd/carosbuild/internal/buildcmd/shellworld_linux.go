@@ -59,9 +59,6 @@ func (c *shellCommand) open(ctx context.Context, s *layer.Store, j *buildJob, na
 		sh.BuildID, sh.State = id, state
 		return &shellWorld{Shell: sh, failed: status == history.Failed}, nil
 	}
-	if !failure.Marked(&cfg) {
-		return &shellWorld{Shell: engine.Shell{Job: &plan.Job{}, State: state}}, nil
-	}
 	if isRemote(name) {
 		note(c.App, name+" is in the store; docker://"+name+" asks the registry for a newer one")
 	}
