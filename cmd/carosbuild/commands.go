@@ -30,8 +30,11 @@ func command(a *cli.App) *cobra.Command {
 	root.Long = ""
 	root.Version = buildVersion()
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		a.Divert()
+		if f := cmd.Flags().Lookup("vendor"); f != nil && f.Changed && f.Value.String() == "" { // such as an unset variable
+			return cli.Usagef("--vendor: the name of a folder is missing")
+		}
 		return a.CheckSandbox()
 	}
 	root.SetFlagErrorFunc(a.FlagError)

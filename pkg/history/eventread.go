@@ -29,14 +29,9 @@ const (
 // KeptEvent is an event as it was kept.
 type KeptEvent struct {
 	progress.Event
-	Warning bool   `json:"warning,omitempty"`     // of an error
-	Hint    string `json:"hint,omitempty"`        // of an error
-	Exit    *int   `json:"exit_status,omitempty"` // of the end
-	Raw     []byte `json:"-"`                     // the line, with its end; valid until the next event
+	Exit *int   `json:"exit_status,omitempty"` // of the end
+	Raw  []byte `json:"-"`                     // the line, with its end; valid until the next event
 }
-
-// IsError reports whether the event is an error or a warning.
-func (e *KeptEvent) IsError() bool { return e.Kind == errorKind }
 
 // IsEnd reports whether no event follows.
 func (e *KeptEvent) IsEnd() bool { return e.Kind == endKind }

@@ -3,6 +3,7 @@
 package history
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,7 +24,13 @@ func Hold(dir string) (release func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("note that a build runs: %w", err)
 	}
-	_ = unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) // else somebody looks: nothing depends on it
+	err = unix.Flock(int(f.Fd()), unix.LOCK_SH) // who looks whether it runs has the lock for a moment
+	for err == unix.EINTR {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_SH)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("note that a build runs: %w", err), f.Close())
+	}
 	return f.Close, nil
 }
 

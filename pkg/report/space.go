@@ -3,7 +3,6 @@
 package report
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -253,8 +252,8 @@ func (o owned) read(r *results.Root, file, pkg string, most int64) (int64, error
 	if err != nil {
 		return 0, fmt.Errorf("read %s: %w", file, err)
 	}
-	for s := bufio.NewScanner(bytes.NewReader(data)); s.Scan(); {
-		name, _, _ := strings.Cut(s.Text(), "\t") // opkg writes the mode behind it
+	for line := range bytes.Lines(data) {
+		name, _, _ := strings.Cut(strings.TrimRight(string(line), "\r\n"), "\t") // opkg writes the mode behind it
 		if strings.HasPrefix(name, "/") {
 			o[path.Clean(name)] = pkg
 		}

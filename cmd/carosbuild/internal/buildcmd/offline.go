@@ -69,5 +69,9 @@ func (c *buildCommand) lacking(ctx context.Context, j *buildJob, view render.Dis
 	if err != nil || len(needs) == 0 {
 		return nil, err
 	}
-	return &offline.LackingError{Needs: needs}, nil
+	missing := &offline.LackingError{Needs: needs}
+	if c.Vendor != "" {
+		missing.Cure = "run carosbuild vendor again where there is a network, and bring the new folder"
+	}
+	return missing, nil
 }

@@ -63,7 +63,7 @@ func (c *buildCommand) shellInside(ctx context.Context, l *engine.Local, j *buil
 		Keep: keepFailed(store, j.buildID, step.Stage),
 	}
 	attach(c.App, &sh)
-	fmt.Fprintln(c.Stderr, "a shell in the failed step: what it changes is kept in", step.Image)
+	fmt.Fprintf(c.Stderr, "a shell in the failed step: its changes are kept in %s, for carosbuild resume %s --skip\n", step.Image, j.buildID)
 	_, err = l.Shell(ctx, sh)
 	return err
 }

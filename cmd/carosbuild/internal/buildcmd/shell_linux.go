@@ -64,7 +64,11 @@ caches are empty, and the host's network is only had with --network host.`,
 			}
 			c.asked = cmd.Flags().Changed("network")
 			return localstore.With(a, cmd, true, func(ctx context.Context, s *layer.Store, _ layer.Paths, _ cli.Dirs) error {
-				return c.run(ctx, s, args[0], args[1:])
+				command := args[1:]
+				if len(command) > 0 && command[0] == "--" {
+					command = command[1:]
+				}
+				return c.run(ctx, s, args[0], command)
 			})
 		},
 	}
@@ -137,6 +141,9 @@ func (c *shellCommand) run(ctx context.Context, s *layer.Store, name string, com
 		defer func() { _ = release() }() // what is left, the next one removes
 	}
 	status, err := l.Shell(ctx, sh)
+	if err == nil && c.keep {
+		note(a, "the changes are kept: carosbuild resume "+sh.BuildID+" --skip continues with them")
+	}
 	if err == nil && status != 0 {
 		return cli.Exit(status)
 	}

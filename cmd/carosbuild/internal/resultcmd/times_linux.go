@@ -66,6 +66,8 @@ func stepTime(p history.StepReport) string {
 	switch {
 	case p.Cached:
 		return "cached"
+	case p.Status == history.Skipped:
+		return "skipped"
 	case p.Status == history.NotRun:
 		return "not run"
 	}
