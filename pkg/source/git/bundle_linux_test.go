@@ -88,10 +88,12 @@ func hostileBundles(t *testing.T, o *origin, url, file, commit string) {
 	flipped := slices.Clone(good)
 	flipped[len(flipped)-30] ^= 1
 	for name, make := range map[string]func(path string) error{
-		"flipped":   func(path string) error { return os.WriteFile(path, flipped, 0o600) },
-		"cut":       func(path string) error { return os.WriteFile(path, good[:len(good)/2], 0o600) },
-		"text":      func(path string) error { return os.WriteFile(path, []byte("refs/keep/"+commit), 0o600) },
-		"gitfile":   func(path string) error { return os.WriteFile(path, []byte("gitdir: "+o.bare+" refs/keep/"+commit+"\n"), 0o600) },
+		"flipped": func(path string) error { return os.WriteFile(path, flipped, 0o600) },
+		"cut":     func(path string) error { return os.WriteFile(path, good[:len(good)/2], 0o600) },
+		"text":    func(path string) error { return os.WriteFile(path, []byte("refs/keep/"+commit), 0o600) },
+		"gitfile": func(path string) error {
+			return os.WriteFile(path, []byte("gitdir: "+o.bare+" refs/keep/"+commit+"\n"), 0o600)
+		},
 		"gitdir":    func(path string) error { return os.WriteFile(path, []byte("gitdir: "+o.bare+"\n"), 0o600) },
 		"directory": func(path string) error { return os.CopyFS(path, os.DirFS(o.bare)) },
 		"link":      func(path string) error { return os.Symlink(o.bare, path) },
