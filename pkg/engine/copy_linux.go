@@ -270,7 +270,9 @@ func (c *copier) add(ctx context.Context, source sourcePath, dest string, into b
 		err = late
 	}
 	if err == nil && !c.keep && c.seen.Sum() != source.source.Digest {
-		// The copy would be stored under the key of different content.
+		// The copy would be stored under the key of different content. A remembered digest may
+		// be the reason: on some file systems, a file can change without its times.
+		c.memory.Forget(source.path)
 		err = fmt.Errorf("%s changed while the build was running: build again", source.source.Name)
 	}
 	return err
