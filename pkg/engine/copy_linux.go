@@ -249,7 +249,7 @@ func (c *copier) add(ctx context.Context, source sourcePath, dest string, into b
 		}
 		later, read := c.later, c.read
 		if later == nil {
-			return contents.Do(func() error { return nil }, func(error) error {
+			return contents.Done(nil, func(error) error {
 				c.seen.Add(rel, st, read)
 				return nil
 			})

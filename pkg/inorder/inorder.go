@@ -35,6 +35,22 @@ func (q *Queue) Do(work func() error, then func(error) error) error {
 	return q.err
 }
 
+// Done takes the result of work that is done already, in its turn: after that of all work
+// that was given to Do before. It returns what Do returns.
+func (q *Queue) Done(err error, then func(error) error) error {
+	if len(q.waiting) == 0 {
+		q.take(err, then)
+		return q.err
+	}
+	t := task{make(chan error, 1), then}
+	t.done <- err
+	q.waiting = append(q.waiting, t)
+	if len(q.waiting) > min(runtime.GOMAXPROCS(0), most) {
+		q.next()
+	}
+	return q.err
+}
+
 // Wait waits for all work that was started, and returns the first error of a then.
 func (q *Queue) Wait() error {
 	for len(q.waiting) > 0 {
@@ -47,10 +63,14 @@ func (q *Queue) Wait() error {
 func (q *Queue) next() {
 	t := q.waiting[0]
 	q.waiting = q.waiting[1:]
-	err := <-t.done
+	q.take(<-t.done, t.then)
+}
+
+// take takes a result.
+func (q *Queue) take(err error, then func(error) error) {
 	if q.err != nil {
-		_ = t.then(q.err) // the first one counts
+		_ = then(q.err) // the first one counts
 		return
 	}
-	q.err = t.then(err)
+	q.err = then(err)
 }

@@ -18,8 +18,17 @@ func TestOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q inorder.Queue
 		var got []int
+		if err := q.Done(nil, func(error) error { got = append(got, -1); return nil }); err != nil || len(got) != 1 {
+			t.Errorf("work that was done: %v, %v", got, err)
+		}
 		var now, high atomic.Int32
 		for i := range 50 {
+			if i%7 == 3 {
+				if err := q.Done(nil, func(error) error { got = append(got, i); return nil }); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
 			err := q.Do(func() error {
 				if n := now.Add(1); n > high.Load() {
 					high.Store(n)
@@ -38,7 +47,7 @@ func TestOrder(t *testing.T) {
 		if err := q.Wait(); err != nil {
 			t.Fatal(err)
 		}
-		if len(got) != 50 || !slices.IsSorted(got) {
+		if len(got) != 51 || !slices.IsSorted(got) {
 			t.Errorf("order: %v", got)
 		}
 		if high.Load() > 9 {

@@ -122,7 +122,11 @@ func digestAll(ctx context.Context, path string, known Known, learn func(st fs.F
 		if err != nil {
 			return err
 		}
-		return q.Do(read, func(err error) error {
+		do := func(then func(error) error) error { return q.Do(read, then) }
+		if st.Size() < small || !st.Mode().IsRegular() {
+			do = func(then func(error) error) error { return q.Done(read(), then) }
+		}
+		return do(func(err error) error {
 			if err != nil {
 				return Renamed(err, full, filepath.Join(path, rel))
 			}
@@ -141,6 +145,10 @@ func digestAll(ctx context.Context, path string, known Known, learn func(st fs.F
 	}
 	return d.Sum(), d.Files, nil
 }
+
+// small is the size, in bytes, below which a file is read sooner than another goroutine
+// starts.
+const small = 32 << 10
 
 // buffers are reused for reading files.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 128<<10); return &b }}
